@@ -1,0 +1,37 @@
+import { z } from "zod";
+
+/** What a server's kernel and tools can really do: probed in a throw-away namespace, not guessed. */
+export const capabilities = z.strictObject({
+  iptables: z.strictObject({ version: z.string(), backend: z.enum(["nft", "legacy"]) }),
+  ipv6: z.boolean(),
+  /** kinds that `tc qdisc add` accepts: htb, tbf, sfq, fq_codel, … */
+  qdiscs: z.array(z.string()),
+  /** kinds that `tc filter add` accepts: fw, u32, flower, … */
+  filters: z.array(z.string()),
+  ifb: z.boolean(),
+  setTypes: z.array(z.string()),
+  /** the largest `--hitcount` that `-m recent` takes; 0 where the match is missing */
+  recentMaxHits: z.int().min(0),
+  /** targets that the kernel takes, of those Sluice itself uses: CLASSIFY, MARK, LOG, NFLOG */
+  targets: z.array(z.string()),
+});
+export type Capabilities = z.infer<typeof capabilities>;
+
+export const deviceFacts = z.strictObject({
+  name: z.string(),
+  mtu: z.int(),
+  txQueueLength: z.int(),
+  /** CIDR, as `ip addr` shows them */
+  addresses: z.array(z.string()),
+});
+export type DeviceFacts = z.infer<typeof deviceFacts>;
+
+export const facts = z.strictObject({
+  hostname: z.string(),
+  kernel: z.string(),
+  os: z.string(),
+  agent: z.string(),
+  devices: z.array(deviceFacts),
+  capabilities,
+});
+export type Facts = z.infer<typeof facts>;

@@ -1,0 +1,167 @@
+import { z } from "zod";
+
+/**
+ * What one server's kernel must hold, compiled from its assignment and its facts.
+ *
+ * 1. Content-addressed: equal manifests have equal digests, so it names no server and holds no time.
+ * 2. Complete: whatever is ours and isn't in here is to go. Lists are named here, their members travel apart.
+ * 3. Every object carries its origin, so that a refusal or a drift can name the policy's line.
+ * 4. What only the server itself knows (its own addresses, gateways, resolvers, the addresses of control and NATS)
+ *    is filled in by the agent, into the protect and control sets.
+ */
+export const TABLES = ["raw", "mangle", "nat", "filter"] as const;
+export const tableName = z.enum(TABLES);
+export type TableName = z.infer<typeof tableName>;
+
+export const HOOKS = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"] as const;
+export const hookName = z.enum(HOOKS);
+export type HookName = z.infer<typeof hookName>;
+
+export const familyNumber = z.union([z.literal(4), z.literal(6)]);
+
+/** Where an object came from: a line of a policy's revision (revision 0: not stored yet), or Sluice itself. */
+export const origin = z.strictObject({
+  policy: z.string(),
+  revision: z.int().min(0),
+  line: z.int().min(1).optional(),
+  /** dotted path in the policy, such as `guards.ssh` */
+  path: z.string().optional(),
+});
+export type Origin = z.infer<typeof origin>;
+
+export const manifestSet = z.strictObject({
+  name: z.string().max(31),
+  /** ipset's own type name, such as `hash:net` */
+  type: z.string(),
+  /** null for types without a family: `bitmap:port`, `list:set` */
+  family: familyNumber.nullable(),
+  /** `create` options beside type and family, as ipset words: ["timeout", "600", "counters"] */
+  options: z.array(z.string()),
+  /** canonical, sorted, distinct */
+  entries: z.array(z.string()),
+  origin,
+});
+export type ManifestSet = z.infer<typeof manifestSet>;
+
+export const manifestList = z.strictObject({
+  list: z.string(),
+  sets: z.array(z.strictObject({ name: z.string().max(31), family: familyNumber })),
+});
+export type ManifestList = z.infer<typeof manifestList>;
+
+export const manifestRule = z.strictObject({
+  /** the arguments after `-A CHAIN`, quoted as iptables-restore reads them */
+  args: z.string(),
+  origin: origin.optional(),
+});
+export type ManifestRule = z.infer<typeof manifestRule>;
+
+export const manifestChain = z.strictObject({
+  family: familyNumber,
+  table: tableName,
+  name: z.string().max(28),
+  rules: z.array(manifestRule),
+});
+export type ManifestChain = z.infer<typeof manifestChain>;
+
+/** A jump from a built-in chain: `head` is inserted first, `tail` is appended. */
+export const manifestHook = z.strictObject({
+  family: familyNumber,
+  table: tableName,
+  hook: hookName,
+  chain: z.string().max(28),
+  at: z.enum(["head", "tail"]),
+});
+export type ManifestHook = z.infer<typeof manifestHook>;
+
+/** `kind` and `args` as tc takes them: `qdisc add dev D parent P handle H KIND ARGS…` */
+export const tcQdisc = z.strictObject({
+  parent: z.string(), // "root" or a class id
+  handle: z.string(), // "1:"
+  kind: z.string(),
+  args: z.array(z.string()),
+  origin: origin.optional(),
+});
+export type TcQdisc = z.infer<typeof tcQdisc>;
+
+export const tcClass = z.strictObject({
+  parent: z.string(), // "1:" or a class id
+  classid: z.string(), // "1:10"
+  kind: z.string(),
+  args: z.array(z.string()),
+  origin: origin.optional(),
+});
+export type TcClass = z.infer<typeof tcClass>;
+
+/** Every filter has a fixed prio and handle: a replace without a handle would make a second one. */
+export const tcFilter = z.strictObject({
+  parent: z.string(),
+  protocol: z.string(),
+  prio: z.int().min(1),
+  handle: z.string(),
+  kind: z.string(),
+  args: z.array(z.string()),
+  origin: origin.optional(),
+});
+export type TcFilter = z.infer<typeof tcFilter>;
+
+/** One tree of qdiscs, parents before children. */
+export const tcTree = z.strictObject({
+  qdiscs: z.array(tcQdisc),
+  classes: z.array(tcClass),
+  filters: z.array(tcFilter),
+});
+export type TcTree = z.infer<typeof tcTree>;
+
+/** tc is owned per device. `ingress` shapes what comes in, on an IFB device of our own. */
+export const manifestDevice = z.strictObject({
+  device: z.string().max(15),
+  egress: tcTree.optional(),
+  ingress: z.strictObject({ ifb: z.string().max(15), tree: tcTree }).optional(),
+});
+export type ManifestDevice = z.infer<typeof manifestDevice>;
+
+/** Something foreign that our rules refer to: stubbed in a rehearsal, never created live. */
+export const manifestExternal = z.strictObject({
+  chains: z.array(z.strictObject({ family: familyNumber, table: tableName, name: z.string() })),
+  sets: z.array(z.strictObject({ name: z.string(), type: z.string(), family: familyNumber })),
+});
+export type ManifestExternal = z.infer<typeof manifestExternal>;
+
+export const manifest = z.strictObject({
+  v: z.literal(1),
+  policies: z.array(z.strictObject({ policy: z.string(), revision: z.int().min(0) })),
+  /** addresses and networks of the policies' `protect`, beside what the agent adds of its own */
+  protect: z.array(z.string()),
+  sets: z.array(manifestSet),
+  lists: z.array(manifestList),
+  chains: z.array(manifestChain),
+  hooks: z.array(manifestHook),
+  devices: z.array(manifestDevice),
+  external: manifestExternal,
+  /** outgoing `address:port` or `[v6]:port`, must still work after the change */
+  probes: z.array(z.strictObject({ tcp: z.string(), origin })),
+  /** incoming, tried from outside */
+  reach: z.array(z.strictObject({ protocol: z.literal("tcp"), port: z.int().min(1).max(65535), origin })),
+  drift: z.enum(["repair", "report"]),
+  /** from the first write to confirmed, else the server undoes the change by itself */
+  deadlineMs: z.int().min(1000),
+});
+export type Manifest = z.infer<typeof manifest>;
+
+/** The manifest of a server that is to hold nothing of ours. */
+export const EMPTY_MANIFEST: Manifest = {
+  v: 1,
+  policies: [],
+  protect: [],
+  sets: [],
+  lists: [],
+  chains: [],
+  hooks: [],
+  devices: [],
+  external: { chains: [], sets: [] },
+  probes: [],
+  reach: [],
+  drift: "repair",
+  deadlineMs: 30_000,
+};

@@ -1,0 +1,142 @@
+import { z } from "zod";
+import { difference } from "../manifest/difference.ts";
+import { facts } from "../manifest/facts.ts";
+import { origin } from "../manifest/manifest.ts";
+
+/** Who changed the kernel beside us, as far as the kernel tells. */
+export const culprit = z.strictObject({
+  pid: z.int().optional(),
+  tool: z.string().optional(),
+  user: z.string().optional(),
+  command: z.string().optional(),
+});
+export type Culprit = z.infer<typeof culprit>;
+
+/** What an apply did, by phase, in milliseconds, and how many write commits it sent. */
+export const applyStats = z.strictObject({
+  phasesMs: z.record(z.string(), z.number()),
+  writes: z.int().min(0),
+});
+export type ApplyStats = z.infer<typeof applyStats>;
+
+export const refusal = z.strictObject({
+  /** which step said no */
+  step: z.enum([
+    "take",
+    "rehearse",
+    "preflight",
+    "journal",
+    "apply",
+    "verify",
+    "probe",
+    "confirm",
+    "deadline",
+  ]),
+  /** in the kernel's or the tool's own words where there are any */
+  reason: z.string(),
+  origin: origin.optional(),
+  /** the line of the script that was refused */
+  script: z.string().optional(),
+});
+export type Refusal = z.infer<typeof refusal>;
+
+/**
+ * - `confirmed`: holds the new manifest, proven reachable (also when nothing had to be written: `stats.writes` is 0)
+ * - `refused`: the kernel was not touched
+ * - `reverted`: was applied, and is undone: holds the manifest before
+ */
+export const outcomeResult = z.enum(["confirmed", "refused", "reverted"]);
+export type OutcomeResult = z.infer<typeof outcomeResult>;
+
+export const reportBody = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("facts"), facts }),
+  z.strictObject({
+    kind: z.literal("outcome"),
+    epoch: z.int(),
+    generation: z.int(),
+    digest: z.string(),
+    rollout: z.string().optional(),
+    result: outcomeResult,
+    refusal: refusal.optional(),
+    stats: applyStats.optional(),
+  }),
+  z.strictObject({
+    kind: z.literal("plan"),
+    plan: z.string(),
+    digest: z.string(),
+    result: z.enum(["ok", "refused"]),
+    refusal: refusal.optional(),
+    differences: z.array(difference),
+    /** traffic that the resulting order of each hook passes by, and other things worth a look */
+    warnings: z.array(z.string()),
+  }),
+  z.strictObject({
+    kind: z.literal("drift"),
+    generation: z.int(),
+    differences: z.array(difference),
+    by: culprit.optional(),
+    action: z.enum(["repaired", "reported", "failed"]),
+    reason: z.string().optional(),
+    detectedMs: z.number().optional(),
+    repairedMs: z.number().optional(),
+  }),
+  z.strictObject({
+    kind: z.literal("skipped"),
+    list: z.string(),
+    rev: z.int(),
+    entries: z.array(z.string()),
+  }),
+  z.strictObject({ kind: z.literal("paused"), until: z.string(), reason: z.string(), by: z.string() }),
+  z.strictObject({ kind: z.literal("resumed") }),
+  /** an envelope or a delta that was not obeyed: wrong signature, lower generation, wrong digest */
+  z.strictObject({ kind: z.literal("rejected"), what: z.string(), reason: z.string() }),
+]);
+export type ReportBody = z.infer<typeof reportBody>;
+
+/** Signed (domain `report`) by the agent's own key. `id` makes it idempotent, `at` is the agent's clock. */
+export const report = z.strictObject({
+  v: z.literal(1),
+  server: z.string(),
+  id: z.string(),
+  at: z.string(),
+  body: reportBody,
+});
+export type Report = z.infer<typeof report>;
+
+export const agentState = z.enum(["idle", "applying", "paused", "drifted", "contended"]);
+export type AgentState = z.infer<typeof agentState>;
+
+/** An agent's plain heartbeat. */
+export const pulse = z.strictObject({
+  v: z.literal(1),
+  server: z.string(),
+  at: z.string(),
+  state: agentState,
+  epoch: z.int(),
+  generation: z.int(),
+  digest: z.string(),
+  lists: z.record(z.string(), z.int()),
+  differences: z.int().min(0),
+});
+export type Pulse = z.infer<typeof pulse>;
+
+/** Control's signed pulse (domain `pulse`): a broker that withholds a list's deltas is seen. */
+export const controlPulse = z.strictObject({
+  v: z.literal(1),
+  at: z.string(),
+  epoch: z.int(),
+  lists: z.record(z.string(), z.int()),
+  checkpoint: z.strictObject({ seq: z.int(), hash: z.string() }),
+});
+export type ControlPulse = z.infer<typeof controlPulse>;
+
+export const askReply = z.discriminatedUnion("ok", [
+  z.strictObject({
+    ok: z.literal(true),
+    status: pulse,
+    differences: z.array(difference),
+    repaired: z.boolean(),
+  }),
+  z.strictObject({ ok: z.literal(false), reason: z.string() }),
+]);
+export type AskReply = z.infer<typeof askReply>;
