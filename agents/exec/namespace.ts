@@ -1,0 +1,35 @@
+/**
+ * Where commands run: the server's own (live) network namespace, or a rehearsal's. Everything that touches the kernel
+ * is given one of these, so the same driver works in both.
+ */
+export interface Namespace {
+  /** `live`, or a rehearsal's name, for messages */
+  readonly name: string;
+  /** Runs a command to its end, without a shell. Never throws on a non-zero exit; throws when it can't be started. */
+  run(command: string, args: readonly string[], options?: RunOptions): Promise<RunResult>;
+  /** Starts a long-lived command, in this namespace, fed on stdin. */
+  spawn(command: string, args: readonly string[]): ChildHandle;
+}
+
+export interface RunOptions {
+  input?: string | Uint8Array | undefined;
+  /** default 30 s; then SIGKILL and `timedOut` */
+  timeoutMs?: number | undefined;
+}
+
+export interface RunResult {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+  timedOut: boolean;
+}
+
+export interface ChildHandle {
+  readonly pid: number;
+  write(text: string): void;
+  /** each line of either stream, without its newline */
+  onLine(listener: (stream: "stdout" | "stderr", line: string) => void): void;
+  /** resolves with the exit code (null when killed) */
+  readonly exited: Promise<number | null>;
+  kill(): void;
+}
