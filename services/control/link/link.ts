@@ -1,0 +1,41 @@
+import type {
+  Ask,
+  AskReply,
+  BlobRef,
+  ConfirmReply,
+  ConfirmRequest,
+  DesiredEnvelope,
+  PlanEnvelope,
+} from "@sluice/proto/wire/envelope";
+import type { ListDelta, ListHead } from "@sluice/proto/wire/list";
+import type { ControlPulse, Pulse, Report } from "@sluice/proto/wire/report";
+
+/**
+ * NATS as the rest of control sees it. All puts are idempotent: the same value again changes nothing, so a loop that
+ * crashed simply does its last step again. Every call waits while NATS is away, until its signal or timeout says stop.
+ */
+export interface LinkOut {
+  /** Content-addressed and chunked; a blob that is there already costs one look. */
+  putBlob(bytes: Uint8Array): Promise<BlobRef>;
+  /** Signs, puts under the server's key, wakes it. An older (epoch, generation) than the stored one is not put. */
+  putDesired(envelope: DesiredEnvelope): Promise<void>;
+  putPlan(envelope: PlanEnvelope): Promise<void>;
+  dropPlan(server: string, plan: string): Promise<void>;
+  /** Publishes the delta on the list's subject and puts the head, so that who missed the one finds the other. */
+  putList(delta: ListDelta | undefined, head: ListHead): Promise<void>;
+  /** One stored event of the log onto the EVENTS stream: with its message id and the expected last sequence. */
+  putEvent(seq: number, type: string, text: string): Promise<void>;
+  /** the log position of the newest event in the EVENTS stream, 0 when empty */
+  lastEvent(): Promise<number>;
+  ask(server: string, ask: Ask, timeoutMs: number): Promise<AskReply>;
+  pulse(pulse: ControlPulse): Promise<void>;
+}
+
+/** What comes in. A report is acknowledged only after `onReport` resolved; it may come twice (same id). */
+export interface LinkIn {
+  /** a server's report key (SPKI, base64), undefined for an unknown server */
+  reportKey(server: string): Promise<string | undefined>;
+  onReport(report: Report): Promise<void>;
+  onPulse(pulse: Pulse): void;
+  onConfirm(server: string, request: ConfirmRequest): Promise<ConfirmReply>;
+}
