@@ -1,7 +1,6 @@
 import type { Opened } from "@sluice/proto/base/sign";
 import type {
   Ask,
-  AskReply,
   BlobRef,
   ConfirmReply,
   ConfirmRequest,
@@ -9,7 +8,7 @@ import type {
   PlanEnvelope,
 } from "@sluice/proto/wire/envelope";
 import type { ListDelta, ListHead } from "@sluice/proto/wire/list";
-import type { ControlPulse, Pulse, ReportBody } from "@sluice/proto/wire/report";
+import type { AskReply, ControlPulse, Pulse, ReportBody } from "@sluice/proto/wire/report";
 
 /**
  * NATS as the rest of the agent sees it. Signatures are checked here, against the keys pinned at enrolment:

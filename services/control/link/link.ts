@@ -1,6 +1,5 @@
 import type {
   Ask,
-  AskReply,
   BlobRef,
   ConfirmReply,
   ConfirmRequest,
@@ -8,7 +7,7 @@ import type {
   PlanEnvelope,
 } from "@sluice/proto/wire/envelope";
 import type { ListDelta, ListHead } from "@sluice/proto/wire/list";
-import type { ControlPulse, Pulse, Report } from "@sluice/proto/wire/report";
+import type { AskReply, ControlPulse, Pulse, Report } from "@sluice/proto/wire/report";
 
 /**
  * NATS as the rest of control sees it. All puts are idempotent: the same value again changes nothing, so a loop that
