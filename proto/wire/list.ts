@@ -7,7 +7,7 @@ export type ListEntry = z.infer<typeof listEntry>;
 
 /**
  * One change of a live list; signed (domain `list`) on the list's own subject.
- * `digest` is the list's after the change: sha256 over its canonical entries, see `listDigest`.
+ * `digest` is the list's after the change, see `changeListDigest`.
  */
 export const listDelta = z.strictObject({
   epoch: z.int(),
