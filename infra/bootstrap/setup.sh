@@ -1,0 +1,44 @@
+#!/bin/sh
+# Makes a machine that has only git, Node and npm ready for the demo, the lab and the tests.
+#
+# Promises:
+# 1. A second run changes nothing and takes a fraction of a second.
+# 2. Only what is missing is installed, and no service is started or enabled by it.
+# 3. What can't be had is one sentence on stderr that ends with the cure, and exit 1.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # an ordinary Debian user's PATH lacks them
+export PATH
+
+say() { printf 'sluice: %s\n' "$1" >&2; }
+fail() {
+  say "$1"
+  exit 1
+}
+has() { command -v "$1" >/dev/null 2>&1; }
+
+[ "$(uname -s)" = Linux ] || fail "needs a Linux kernel, and this is $(uname -s); use a Debian 12 or Ubuntu machine"
+
+if [ "$(id -u)" = 0 ]; then
+  as_root() { "$@"; }
+else
+  has sudo || fail "needs root for network namespaces, and sudo is missing; run it as root, or install sudo"
+  sudo -n true 2>/dev/null || [ -t 0 ] ||
+    fail "needs root for network namespaces, and sudo asks for a password where there is no terminal; run it as root"
+  as_root() { sudo "$@"; }
+fi
+
+has node || fail "Node is missing; install Node 20 or newer from https://nodejs.org"
+has npm || fail "npm is missing; install it together with Node 20 or newer from https://nodejs.org"
+node_major=$(node -p 'process.versions.node.split(".")[0]')
+[ "$node_major" -ge 20 ] || fail "Node $node_major is too old; install Node 20 or newer from https://nodejs.org"
+
+. "$here/system-packages.sh"
+. "$here/npm-packages.sh"
+. "$here/kernel.sh"
+
+install_system_packages
+install_npm_packages
+check_kernel
