@@ -32,6 +32,8 @@ export interface LinkOut {
 
 /** What comes in. A report is acknowledged only after `onReport` resolved; it may come twice (same id). */
 export interface LinkIn {
+  /** after every (re)connection: a broker may have come back empty, so put again what it must hold */
+  onConnected(): void;
   /** a server's report key (SPKI, base64), undefined for an unknown server */
   reportKey(server: string): Promise<string | undefined>;
   onReport(report: Report): Promise<void>;

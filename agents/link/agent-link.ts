@@ -1,0 +1,170 @@
+import { headers, type Msg, type NatsConnection, type Subscription } from "@nats-io/transport-node";
+import { type Domain, openMessage, signMessage } from "@sluice/proto/base/sign";
+import { ask, confirmReply, desiredEnvelope, planEnvelope, wake } from "@sluice/proto/wire/envelope";
+import { listDelta, listHead } from "@sluice/proto/wire/list";
+import { type AskReply, controlPulse, type Report } from "@sluice/proto/wire/report";
+import { BUCKETS, planKey, subjects } from "@sluice/proto/wire/subjects";
+import type { ZodType } from "zod";
+import { connectForGood, connectOnce } from "./connect.ts";
+import { directGet, fetchBlob } from "./direct-get.ts";
+import type { Identity } from "./identity.ts";
+import type { AgentLink, AgentLinkHandlers } from "./link.ts";
+import { openSpool } from "./spool.ts";
+
+export interface AgentLinkOptions {
+  identity: Identity;
+  /** where undelivered reports wait */
+  spoolFolder: string;
+  newId(): string;
+  now(): Date;
+}
+
+const REPORT_TIMEOUT_MS = 5_000;
+
+/** Connects (waiting for NATS as long as it takes) and begins to hear. See AgentLink for what it promises. */
+export async function createAgentLink(
+  options: AgentLinkOptions,
+  handlers: AgentLinkHandlers,
+): Promise<AgentLink> {
+  const { identity } = options;
+  const { server, keys } = identity;
+  const connection = await connectForGood(identity);
+  const spool = await openSpool(options.spoolFolder, (text) => deliverReport(connection, server, text));
+  const lists = new Map<string, Subscription>();
+  let up = true;
+
+  async function fetch<T>(domain: Domain, schema: ZodType<T>, bucket: string, key: string) {
+    const bytes = await directGet(connection, bucket, key);
+    return bytes === undefined ? undefined : openMessage(keys, domain, schema, bytes);
+  }
+
+  function onReconnect(): void {
+    up = true;
+    handlers.onDesired();
+    void spool.flush();
+  }
+
+  const watching = watchStatus(connection, onReconnect, () => {
+    up = false;
+  });
+  connection.subscribe(subjects.wake(server), { callback: (_error, message) => onWake(message, handlers) });
+  connection.subscribe(subjects.ask(server), {
+    callback: (_error, message) => void onAsk(message, handlers),
+  });
+  connection.subscribe(subjects.control, {
+    callback: (_error, message) => {
+      const opened = openMessage(keys, "pulse", controlPulse, message.data);
+      if (opened.ok) handlers.onControlPulse(opened.value);
+      void spool.flush();
+    },
+  });
+  void spool.flush();
+
+  return {
+    server,
+    connected: () => up,
+    fetchDesired: () => fetch("desired", desiredEnvelope, BUCKETS.desired, server),
+    fetchPlan: (plan) => fetch("plan", planEnvelope, BUCKETS.plans, planKey(server, plan)),
+    fetchList: (list) => fetch("list", listHead, BUCKETS.lists, list),
+    fetchBlob: (ref) => fetchBlob(connection, ref),
+
+    async report(body) {
+      const value: Report = { v: 1, server, id: options.newId(), at: options.now().toISOString(), body };
+      await spool.add(
+        JSON.stringify({ id: value.id, message: signMessage(identity.reportKey, "report", value) }),
+      );
+      void spool.flush();
+    },
+
+    pulse(value) {
+      if (up) connection.publish(subjects.pulse(server), JSON.stringify(value));
+    },
+
+    async confirm(request, timeoutMs) {
+      const fresh = await connectOnce(identity, timeoutMs);
+      try {
+        const reply = await fresh.request(subjects.confirm(server), JSON.stringify(request), {
+          timeout: timeoutMs,
+        });
+        return confirmReply.parse(reply.json());
+      } finally {
+        await fresh.close();
+      }
+    },
+
+    followLists(wanted, onDelta) {
+      follow(connection, lists, wanted, (bytes) => onDelta(openMessage(keys, "list", listDelta, bytes)));
+    },
+
+    async close() {
+      await connection.close();
+      await watching;
+    },
+  };
+}
+
+/** Delivered means: the stream has it. The message id makes a second try harmless. */
+async function deliverReport(connection: NatsConnection, server: string, text: string): Promise<void> {
+  const { id, message } = JSON.parse(text);
+  const head = headers();
+  head.set("Nats-Msg-Id", String(id));
+  const reply = await connection.request(subjects.report(server), JSON.stringify(message), {
+    headers: head,
+    timeout: REPORT_TIMEOUT_MS,
+  });
+  const acknowledged: unknown = reply.json();
+  if (typeof acknowledged !== "object" || acknowledged === null || !("seq" in acknowledged)) {
+    throw new Error(`the report was not stored: ${reply.string()}`);
+  }
+}
+
+/** Subscribes to what is new in `wanted` and leaves what is no longer in it. */
+function follow(
+  connection: NatsConnection,
+  current: Map<string, Subscription>,
+  wanted: readonly string[],
+  onBytes: (bytes: Uint8Array) => void,
+): void {
+  for (const [list, subscription] of current) {
+    if (wanted.includes(list)) continue;
+    subscription.unsubscribe();
+    current.delete(list);
+  }
+  for (const list of wanted) {
+    if (current.has(list)) continue;
+    current.set(
+      list,
+      connection.subscribe(subjects.list(list), { callback: (_error, message) => onBytes(message.data) }),
+    );
+  }
+}
+
+async function watchStatus(connection: NatsConnection, back: () => void, lost: () => void): Promise<void> {
+  for await (const status of connection.status()) {
+    if (status.type === "disconnect") lost();
+    if (status.type === "reconnect") back();
+  }
+}
+
+function onWake(message: Msg, handlers: AgentLinkHandlers): void {
+  const parsed = wake.safeParse(tryJson(message));
+  if (!parsed.success) return;
+  if (parsed.data.what === "desired") handlers.onDesired();
+  else handlers.onPlan(parsed.data.plan);
+}
+
+async function onAsk(message: Msg, handlers: AgentLinkHandlers): Promise<void> {
+  const parsed = ask.safeParse(tryJson(message));
+  const reply: AskReply = parsed.success
+    ? await handlers.onAsk(parsed.data).catch((error): AskReply => ({ ok: false, reason: String(error) }))
+    : { ok: false, reason: "this question isn't known" };
+  message.respond(JSON.stringify(reply));
+}
+
+function tryJson(message: Msg): unknown {
+  try {
+    return message.json();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,44 @@
+import { createUser } from "@nats-io/nkeys";
+import { SluiceError } from "@sluice/proto/base/errors";
+import { createSigningKey } from "@sluice/proto/base/sign";
+import { type EnrolRequest, enrolReply } from "@sluice/proto/wire/enrol";
+import type { Identity } from "./identity.ts";
+
+const TIMEOUT_MS = 15_000;
+
+/**
+ * Trades a one-time token for an identity. Both private keys are made here and never leave this server.
+ * Throws REFUSED where control says no, UNAVAILABLE where it can't be reached.
+ */
+export async function enrol(controlUrl: string, token: string): Promise<Identity> {
+  const reportKey = createSigningKey();
+  const natsUser = createUser();
+  const request: EnrolRequest = {
+    token,
+    publicKey: reportKey.publicKey,
+    natsKey: natsUser.getPublicKey(),
+  };
+  const url = new URL("/enrol", controlUrl);
+  const response = await post(url, request);
+  const text = await response.text();
+  if (!response.ok) {
+    throw new SluiceError("REFUSED", `control refused to enrol this server: ${text.slice(0, 300)}`, {
+      cure: "ask for a new token: sluice server add NAME",
+    });
+  }
+  const reply = enrolReply.parse(JSON.parse(text));
+  return { ...reply, reportKey, natsSeed: new TextDecoder().decode(natsUser.getSeed()) };
+}
+
+async function post(url: URL, body: EnrolRequest): Promise<Response> {
+  try {
+    return await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+  } catch (cause) {
+    throw new SluiceError("UNAVAILABLE", `control can't be reached at ${url.origin}`, { cause });
+  }
+}

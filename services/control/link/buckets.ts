@@ -1,0 +1,48 @@
+import type { JetStreamManager } from "@nats-io/jetstream";
+import { DiscardPolicy, RetentionPolicy, StorageType } from "@nats-io/jetstream";
+import { type KV, Kvm } from "@nats-io/kv";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { BUCKETS, STREAMS } from "@sluice/proto/wire/subjects";
+
+export interface Buckets {
+  desired: KV;
+  plans: KV;
+  lists: KV;
+  blobs: KV;
+}
+
+/** Opens the buckets, making those that are missing. Agents read them by direct get, so it is always allowed. */
+export async function openBuckets(connection: NatsConnection): Promise<Buckets> {
+  const manager = new Kvm(connection);
+  const open = (name: string) => manager.create(name, { history: 1, allow_direct: true });
+  return {
+    desired: await open(BUCKETS.desired),
+    plans: await open(BUCKETS.plans),
+    lists: await open(BUCKETS.lists),
+    blobs: await open(BUCKETS.blobs),
+  };
+}
+
+const DAY_NS = 24 * 3600 * 1e9;
+
+/** Makes the streams that are missing; one that is there is left as its owner set it. */
+export async function ensureStreams(manager: JetStreamManager): Promise<void> {
+  const wanted = [
+    { ...STREAMS.events, max_age: 0 },
+    { ...STREAMS.lists, max_age: 7 * DAY_NS },
+    { ...STREAMS.reports, max_age: 30 * DAY_NS },
+  ];
+  const present = new Set<string>();
+  for await (const name of manager.streams.names()) present.add(name);
+  for (const { name, subjects, max_age } of wanted) {
+    if (present.has(name)) continue;
+    await manager.streams.add({
+      name,
+      subjects: [...subjects],
+      max_age,
+      retention: RetentionPolicy.Limits,
+      storage: StorageType.File,
+      discard: DiscardPolicy.Old,
+    });
+  }
+}

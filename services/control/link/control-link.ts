@@ -1,0 +1,231 @@
+import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
+import type { KV } from "@nats-io/kv";
+import type { Msg, NatsConnection } from "@nats-io/transport-node";
+import { messageOf, SluiceError } from "@sluice/proto/base/errors";
+import { type Domain, type SigningKey, signedMessage, signMessage } from "@sluice/proto/base/sign";
+import { confirmRequest, desiredEnvelope, type Wake } from "@sluice/proto/wire/envelope";
+import type { AskReply } from "@sluice/proto/wire/report";
+import { askReply, pulse } from "@sluice/proto/wire/report";
+import { planKey, STREAMS, subjects } from "@sluice/proto/wire/subjects";
+import pRetry from "p-retry";
+import { putBlob } from "./blobs.ts";
+import { type Buckets, ensureStreams, openBuckets } from "./buckets.ts";
+import { connectNats, type NatsLogin } from "./connect.ts";
+import type { LinkIn, LinkOut } from "./link.ts";
+import { consumeReports, type ReportLog } from "./reports.ts";
+
+export interface ControlLinkOptions {
+  login: NatsLogin;
+  signingKey: SigningKey;
+  log: ReportLog;
+}
+
+export type ControlLink = LinkOut & {
+  connected(): boolean;
+  close(): Promise<void>;
+};
+
+/**
+ * NATS for control: see LinkOut and LinkIn for what it promises. After every reconnection the streams and buckets are
+ * made again where they are missing, before anything else is put.
+ */
+export async function createControlLink(options: ControlLinkOptions, linkIn: LinkIn): Promise<ControlLink> {
+  const { signingKey, log } = options;
+  const stop = new AbortController();
+  const connection = await connectNats(options.login);
+  const manager = await patiently(() => jetstreamManager(connection), stop.signal);
+  const client = jetstream(connection);
+  let buckets = await patiently(() => prepare(connection, manager), stop.signal);
+  let up = true;
+
+  async function renew(): Promise<void> {
+    buckets = await patiently(() => prepare(connection, manager), stop.signal);
+    up = true;
+    linkIn.onConnected();
+  }
+
+  const watching = watchStatus(connection, {
+    lost: () => {
+      up = false;
+    },
+    back: () => {
+      renew().catch((error) => log.warn({ error: messageOf(error) }, "NATS could not be prepared again"));
+    },
+  });
+  connection.subscribe(subjects.allPulses, { callback: (_error, message) => onPulse(message, linkIn) });
+  connection.subscribe(subjects.allConfirms, {
+    callback: (_error, message) => void onConfirm(message, linkIn, log),
+  });
+  const reports = await patiently(() => consumeReports(client, manager, linkIn, log), stop.signal);
+  linkIn.onConnected();
+
+  function put<T>(action: (open: Buckets) => Promise<T>): Promise<T> {
+    return patiently(() => action(buckets), stop.signal);
+  }
+  function sign(domain: Domain, value: unknown): string {
+    return JSON.stringify(signMessage(signingKey, domain, value));
+  }
+  function wakeUp(server: string, wake: Wake): void {
+    connection.publish(subjects.wake(server), JSON.stringify(wake));
+  }
+
+  return {
+    connected: () => up && !connection.isClosed(),
+    putBlob: (bytes) => put(({ blobs }) => putBlob(blobs, bytes)),
+
+    async putDesired(envelope) {
+      await put(({ desired }) => putNewest(desired, envelope.server, envelope, sign("desired", envelope)));
+      wakeUp(envelope.server, { what: "desired" });
+    },
+
+    async putPlan(envelope) {
+      await put(({ plans }) => plans.put(planKey(envelope.server, envelope.plan), sign("plan", envelope)));
+      wakeUp(envelope.server, { what: "plan", plan: envelope.plan });
+    },
+
+    async dropPlan(server, plan) {
+      await put(({ plans }) => plans.purge(planKey(server, plan)));
+    },
+
+    async putList(delta, head) {
+      if (delta !== undefined) {
+        const text = sign("list", delta);
+        const msgID = `${delta.epoch}.${delta.list}.${delta.rev}`;
+        await put(() => client.publish(subjects.list(delta.list), text, { msgID }));
+      }
+      await put(({ lists }) => lists.put(head.list, sign("list", head)));
+    },
+
+    async putEvent(seq, type, text) {
+      await put(() => publishEvent(client, manager, seq, type, text));
+    },
+
+    lastEvent: () => put(async () => (await manager.streams.info(STREAMS.events.name)).state.last_seq),
+
+    async ask(server, ask, timeoutMs) {
+      return await request(connection, server, JSON.stringify(ask), timeoutMs);
+    },
+
+    async pulse(value) {
+      if (up) connection.publish(subjects.control, sign("pulse", value));
+    },
+
+    async close() {
+      stop.abort(new SluiceError("UNAVAILABLE", "control is stopping"));
+      await reports.close().catch(() => undefined);
+      await connection.close();
+      await watching;
+    },
+  };
+}
+
+async function prepare(connection: NatsConnection, manager: JetStreamManager): Promise<Buckets> {
+  await ensureStreams(manager);
+  return await openBuckets(connection);
+}
+
+/** Tries until it works or the link closes: NATS away is waited for, a refusal for good is thrown at once. */
+async function patiently<T>(action: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  return await pRetry(action, {
+    retries: Number.POSITIVE_INFINITY,
+    minTimeout: 100,
+    maxTimeout: 2_000,
+    signal,
+    shouldRetry: ({ error }) => !(error instanceof SluiceError),
+  });
+}
+
+async function watchStatus(connection: NatsConnection, on: { lost(): void; back(): void }): Promise<void> {
+  for await (const status of connection.status()) {
+    if (status.type === "disconnect") on.lost();
+    if (status.type === "reconnect") on.back();
+  }
+}
+
+/** Never puts an older generation over a newer one, whoever else puts at the same time. */
+async function putNewest(
+  bucket: KV,
+  key: string,
+  next: { epoch: number; generation: number },
+  text: string,
+): Promise<void> {
+  const stored = await bucket.get(key);
+  if (stored === null || stored.operation !== "PUT") {
+    await bucket.put(key, text);
+    return;
+  }
+  const outer = signedMessage.safeParse(stored.json());
+  const inner = outer.success ? desiredEnvelope.safeParse(JSON.parse(outer.data.body)) : undefined;
+  if (inner?.success) {
+    const { epoch, generation } = inner.data;
+    if (epoch > next.epoch || (epoch === next.epoch && generation > next.generation)) return;
+  }
+  await bucket.update(key, text, stored.revision);
+}
+
+/**
+ * The stream's sequence is the log's: the expected last sequence refuses a second relay and a gap. What was stored
+ * before an acknowledgement got lost is found by its message id or by the stream being as far already.
+ */
+async function publishEvent(
+  client: JetStreamClient,
+  manager: JetStreamManager,
+  seq: number,
+  type: string,
+  text: string,
+): Promise<void> {
+  try {
+    await client.publish(subjects.event(type), text, {
+      msgID: `event-${seq}`,
+      expect: { lastSequence: seq - 1 },
+    });
+  } catch (error) {
+    const { last_seq } = (await manager.streams.info(STREAMS.events.name)).state;
+    if (last_seq >= seq) return;
+    if (last_seq < seq - 1) {
+      throw new SluiceError(
+        "CONFLICT",
+        `the EVENTS stream stands at ${last_seq}, event ${seq} can't follow it`,
+      );
+    }
+    throw error;
+  }
+}
+
+async function request(
+  connection: NatsConnection,
+  server: string,
+  text: string,
+  timeoutMs: number,
+): Promise<AskReply> {
+  try {
+    const reply = await connection.request(subjects.ask(server), text, { timeout: timeoutMs });
+    return askReply.parse(reply.json());
+  } catch (error) {
+    return { ok: false, reason: `${server} doesn't answer: ${messageOf(error)}` };
+  }
+}
+
+function onPulse(message: Msg, linkIn: LinkIn): void {
+  const parsed = pulse.safeParse(parseJson(message));
+  if (parsed.success && message.subject === subjects.pulse(parsed.data.server)) linkIn.onPulse(parsed.data);
+}
+
+async function onConfirm(message: Msg, linkIn: LinkIn, log: ReportLog): Promise<void> {
+  const server = message.subject.split(".").at(-1) ?? "";
+  const parsed = confirmRequest.safeParse(parseJson(message));
+  if (!parsed.success) return;
+  try {
+    message.respond(JSON.stringify(await linkIn.onConfirm(server, parsed.data)));
+  } catch (error) {
+    log.warn({ server, error: messageOf(error) }, "a confirm could not be answered");
+  }
+}
+
+function parseJson(message: Msg): unknown {
+  try {
+    return message.json();
+  } catch {
+    return undefined;
+  }
+}
