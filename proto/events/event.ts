@@ -104,7 +104,9 @@ export const eventData = {
   RolloutStarted: z.strictObject({
     rollout: z.string(),
     kind: z.enum(["rollout", "rollback"]),
-    ...policyRef,
+    policy: z.string(),
+    /** 0 where the policy is taken off the servers */
+    revision: z.int().min(0),
     waves: z.array(z.array(z.string()).min(1)),
     /** per server: the revision it held before, 0 for none */
     before: z.record(z.string(), z.int().min(0)),

@@ -22,6 +22,7 @@ export type ApplyStats = z.infer<typeof applyStats>;
 export const refusal = z.strictObject({
   /** which step said no */
   step: z.enum([
+    "compile", // by control, before any server was asked
     "take",
     "rehearse",
     "preflight",
