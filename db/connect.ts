@@ -1,0 +1,100 @@
+import type { PgDatabase } from "drizzle-orm/pg-core";
+import { drizzle, type PostgresJsDatabase, type PostgresJsQueryResultHKT } from "drizzle-orm/postgres-js";
+import postgres from "postgres";
+import { type Logger, silent } from "./logger.ts";
+import { waitForPostgres } from "./wait-for-postgres.ts";
+
+/**
+ * The way to Postgres.
+ *
+ * 1. Everything of ours lives in one Postgres schema, reached by search_path: no statement names it.
+ * 2. No statement, lock or idle transaction lasts for ever.
+ * 3. int8 comes back as a number; beyond 2^53 it throws.
+ *
+ * Never use `sql.json()` nor pass a Date on `sql`: drizzle turns off that client's JSON and date serializers.
+ * Pass JSON text (`${text}::text::jsonb`) and ISO strings; timestamps come back as text.
+ */
+export type Sql = postgres.Sql<{ bigint: number }>;
+export type Db = PostgresJsDatabase;
+/** A drizzle database or a transaction of it. */
+export type Queryable = PgDatabase<PostgresJsQueryResultHKT>;
+export type Tx = Parameters<Parameters<Db["transaction"]>[0]>[0];
+
+export interface ConnectOptions {
+  /** The Postgres schema; `sluice` unless said. */
+  schema?: string;
+  log?: Logger;
+  /** Connections of the pool. */
+  max?: number;
+  /** How long to wait for Postgres; for ever unless said. */
+  waitMs?: number;
+  /** Ends the waiting. */
+  signal?: AbortSignal;
+  /** Folder of a UNIX socket, or a host, instead of the URL's. */
+  host?: string;
+}
+
+export interface ClientOptions {
+  max: number;
+  name: string;
+  statementTimeoutMs: number;
+}
+
+export interface Database extends AsyncDisposable {
+  readonly sql: Sql;
+  readonly db: Db;
+  readonly schema: string;
+  /** A further client of its own on the same schema, for who must be able to break it off. Its user ends it. */
+  client(options: ClientOptions): Sql;
+  /** Lets what is under way end (5 s), then closes. */
+  close(): Promise<void>;
+}
+
+const int8 = {
+  to: 20,
+  from: [20],
+  serialize: (value: number) => String(value),
+  parse(text: string) {
+    const value = Number(text);
+    if (!Number.isSafeInteger(value)) throw new RangeError(`${text} is beyond what a number holds exactly`);
+    return value;
+  },
+};
+
+export async function connect(url: string, options: ConnectOptions = {}): Promise<Database> {
+  const schema = options.schema ?? "sluice";
+  if (!/^[a-z_][a-z0-9_]{0,62}$/.test(schema))
+    throw new Error(`${schema} can't be the name of a Postgres schema`);
+
+  function client({ max, name, statementTimeoutMs }: ClientOptions): Sql {
+    return postgres(url, {
+      ...(options.host === undefined ? {} : { host: options.host }),
+      max,
+      types: { bigint: int8 },
+      connect_timeout: 5,
+      backoff: (attempt) => Math.min(0.05 * 2 ** attempt, 1),
+      onnotice: () => {},
+      connection: {
+        application_name: name,
+        search_path: schema,
+        statement_timeout: statementTimeoutMs,
+        lock_timeout: 10_000,
+        idle_in_transaction_session_timeout: 30_000,
+      },
+    });
+  }
+
+  const sql = client({ max: options.max ?? 10, name: "sluice", statementTimeoutMs: 30_000 });
+  const close = () => sql.end({ timeout: 5 });
+  try {
+    await waitForPostgres(sql, {
+      log: options.log ?? silent,
+      waitMs: options.waitMs,
+      signal: options.signal,
+    });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { sql, db: drizzle(sql), schema, client, close, [Symbol.asyncDispose]: close };
+}

@@ -1,0 +1,180 @@
+import { messageOf, SluiceError } from "@sluice/proto/base/errors";
+import { sql } from "drizzle-orm";
+import type { Database, Tx } from "../connect.ts";
+import { isPassing } from "../faults.ts";
+import { follow } from "../log/follow.ts";
+import { readPage } from "../log/read.ts";
+import type { StoredEvent } from "../log/stored-event.ts";
+import { type Upcast, upcastEvent } from "../log/upcast-events.ts";
+import { type Logger, silent } from "../logger.ts";
+import { lockCheckpoint, moveCheckpoint, readCheckpoint } from "./checkpoint.ts";
+import type { Projection } from "./projection.ts";
+
+/**
+ * Runs projections (projection.ts).
+ *
+ * 1. An event's rows and the checkpoint move in one transaction: each event is applied once, whatever dies.
+ * 2. Any number of processes may run the same projection: the checkpoint row is locked, so one applies at a time.
+ * 3. Events of unknown types are skipped. One that can't be read or applied stops its projection exactly before it
+ *    (ProjectionStopped); the others go on.
+ * 4. A rebuild is one transaction: readers see the old rows until the new ones are all there. It holds the
+ *    checkpoint as long as it lasts, so the projection stands still meanwhile.
+ */
+export class ProjectionStopped extends SluiceError {
+  readonly seq: number;
+
+  constructor(projection: string, { seq, type }: StoredEvent, cause: unknown) {
+    const message = `projection ${projection} stopped before event ${seq} (${type}): ${messageOf(cause)}`;
+    super("INTERNAL", message, { cure: "mend the projection, then start again", cause });
+    this.name = "ProjectionStopped";
+    this.seq = seq;
+  }
+}
+
+export interface ProjectorOptions {
+  projections: readonly Projection[];
+  upcast: Upcast;
+  /** Events per transaction. */
+  batchSize?: number;
+  log?: Logger;
+}
+
+export class Projector {
+  readonly #database: Database;
+  readonly #projections: readonly Projection[];
+  readonly #upcast: Upcast;
+  readonly #batchSize: number;
+  readonly #log: Logger;
+  readonly #running = new Map<string, Promise<number>>();
+  readonly #queued = new Map<string, Promise<number>>();
+
+  constructor(database: Database, { projections, upcast, batchSize = 200, log = silent }: ProjectorOptions) {
+    this.#database = database;
+    this.#projections = projections;
+    this.#upcast = upcast;
+    this.#batchSize = batchSize;
+    this.#log = log;
+    const names = projections.map(({ name }) => name);
+    if (new Set(names).size < names.length) throw new Error("two projections have the same name");
+  }
+
+  /** Applies everything up to now. A projection that stops doesn't keep the others from going on. */
+  async catchUp(): Promise<void> {
+    await this.#each((projection) => this.#catchUp(projection));
+  }
+
+  /** Returns when every projection (or the one named) has applied this event: read what you have just written. */
+  async waitFor(seq: number, name?: string): Promise<void> {
+    const wanted = name === undefined ? this.#projections : [this.#named(name)];
+    await this.#each(async (projection) => {
+      if ((await readCheckpoint(this.#database.db, projection.name)) >= seq) return;
+      const position = await this.#catchUp(projection);
+      if (position < seq) throw new Error(`event ${seq} isn't in the log, which ends at ${position}`);
+    }, wanted);
+  }
+
+  /** Empties the projection's tables and makes them again from the first event on. */
+  async rebuild(name: string): Promise<void> {
+    const projection = this.#named(name);
+    await this.#database.db.transaction(async (tx) => {
+      await tx.execute(sql`set local idle_in_transaction_session_timeout = 0`);
+      await tx.execute(sql`set local lock_timeout = 0`);
+      await lockCheckpoint(tx, name);
+      for (const table of projection.tables) await tx.delete(table);
+      for (let position = 0; ; ) {
+        const page = await readPage(tx, position, this.#batchSize);
+        for (const stored of page) await this.#apply(tx, projection, stored);
+        position = page.at(-1)?.seq ?? position;
+        if (page.length < this.#batchSize) return moveCheckpoint(tx, name, position);
+      }
+    });
+    this.#log.info({ projection: name }, "rebuilt");
+  }
+
+  /** Keeps the projections up with the log until the signal; rejects when one stops. */
+  async follow(signal: AbortSignal): Promise<void> {
+    await follow(this.#database, () => this.catchUp(), { signal, log: this.#log });
+  }
+
+  /**
+   * One run per projection at a time in this process. Every caller gets a run that began after it asked, so that
+   * what it knows of is in it; those that ask during a run share the next one. Returns the position.
+   */
+  #catchUp(projection: Projection): Promise<number> {
+    const { name } = projection;
+    const queued = this.#queued.get(name);
+    if (queued) return queued;
+    const running = this.#running.get(name);
+    if (!running) return this.#start(projection);
+    const next = running
+      .catch(() => {})
+      .then(() => {
+        this.#queued.delete(name);
+        return this.#start(projection);
+      });
+    this.#queued.set(name, next);
+    return next;
+  }
+
+  #start(projection: Projection): Promise<number> {
+    const run = this.#applyAll(projection).finally(() => this.#running.delete(projection.name));
+    this.#running.set(projection.name, run);
+    return run;
+  }
+
+  async #applyAll(projection: Projection): Promise<number> {
+    for (let limit = this.#batchSize; ; ) {
+      const { position, applied, stoppedBy } = await this.#applyBatch(projection, limit);
+      if (stoppedBy) {
+        if (applied === 0) throw stoppedBy;
+        limit = applied; // the events before the bad one still count: that far, then it is the first
+      } else if (applied < limit) {
+        return position;
+      } else {
+        limit = this.#batchSize;
+      }
+    }
+  }
+
+  async #applyBatch(projection: Projection, limit: number) {
+    let position = 0;
+    let applied = 0;
+    try {
+      await this.#database.db.transaction(async (tx) => {
+        position = await lockCheckpoint(tx, projection.name);
+        const page = await readPage(tx, position, limit);
+        for (const stored of page) {
+          await this.#apply(tx, projection, stored);
+          applied += 1;
+        }
+        position = page.at(-1)?.seq ?? position;
+        if (applied > 0) await moveCheckpoint(tx, projection.name, position);
+      });
+      return { position, applied };
+    } catch (error) {
+      if (error instanceof ProjectionStopped) return { position, applied, stoppedBy: error };
+      throw error;
+    }
+  }
+
+  async #apply(tx: Tx, projection: Projection, stored: StoredEvent): Promise<void> {
+    try {
+      const event = upcastEvent(stored, this.#upcast);
+      if (event) await projection.apply(tx, event);
+    } catch (error) {
+      throw isPassing(error) ? error : new ProjectionStopped(projection.name, stored, error);
+    }
+  }
+
+  #named(name: string): Projection {
+    const projection = this.#projections.find((candidate) => candidate.name === name);
+    if (!projection) throw new SluiceError("NOT_FOUND", `there is no projection ${name}`);
+    return projection;
+  }
+
+  async #each(run: (projection: Projection) => Promise<unknown>, wanted = this.#projections): Promise<void> {
+    const results = await Promise.allSettled(wanted.map(run));
+    const reasons = results.filter((result) => result.status === "rejected").map(({ reason }) => reason);
+    if (reasons.length > 0) throw reasons.find((reason) => !isPassing(reason)) ?? reasons[0];
+  }
+}
