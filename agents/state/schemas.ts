@@ -1,0 +1,49 @@
+import { outcomeResult, refusal } from "@sluice/proto/wire/report";
+import { z } from "zod";
+
+/** The identity of one issued manifest. */
+export const issue = z.strictObject({
+  epoch: z.int(),
+  generation: z.int(),
+  digest: z.string(),
+  rollout: z.string().optional(),
+});
+export type Issue = z.infer<typeof issue>;
+
+/** A manifest that was confirmed: its text is kept byte for byte, as its digest was taken. */
+export const applied = z.strictObject({
+  ...issue.shape,
+  manifest: z.string(),
+  /** the boot in which it was last written: after another one the kernel is empty, and that is nobody's drift */
+  boot: z.string(),
+  at: z.string(),
+});
+export type Applied = z.infer<typeof applied>;
+
+/** Manifests that were refused or undone here, newest last: the same issue of one isn't tried again. */
+export const refused = z.array(
+  z.strictObject({ ...issue.shape, result: outcomeResult, reason: z.string(), at: z.string() }),
+);
+export type Refused = z.infer<typeof refused>;
+
+export const paused = z.strictObject({ until: z.string(), reason: z.string(), by: z.string() });
+export type Paused = z.infer<typeof paused>;
+
+const processId = z.strictObject({ pid: z.int(), startTime: z.string() });
+
+/** A change under way: written before the first write, gone when its outcome was reported. */
+export const journal = z.strictObject({
+  ...issue.shape,
+  manifest: z.string(),
+  boot: z.string(),
+  startedAt: z.string(),
+  runner: processId.optional(),
+  /** asked for on the server itself: nobody waits for its confirmation */
+  local: z.boolean(),
+  /** why the agent gave it up, if it did so itself */
+  refusal: refusal.optional(),
+});
+export type Journal = z.infer<typeof journal>;
+
+/** Set by `uninstall`: the agent doesn't start here again until it is enrolled anew. */
+export const uninstalled = z.strictObject({ at: z.string() });

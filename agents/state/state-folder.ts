@@ -1,0 +1,49 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { identity } from "../link/identity.ts";
+import { recordFile } from "./record-file.ts";
+import {
+  type Applied,
+  applied,
+  type Journal,
+  journal,
+  type Paused,
+  paused,
+  type Refused,
+  refused,
+  uninstalled,
+} from "./schemas.ts";
+
+/** All that an agent keeps on its disk, by name. Everything is written whole or not at all. */
+export function stateFolder(path: string) {
+  const file = (name: string) => join(path, name);
+  return {
+    path,
+    identity: recordFile(file("identity.json"), identity),
+    /** what the server holds, confirmed */
+    applied: recordFile<Applied>(file("applied.json"), applied),
+    /** what it held before that, for `revert` */
+    previous: recordFile<Applied>(file("previous.json"), applied),
+    refused: recordFile<Refused>(file("refused.json"), refused),
+    paused: recordFile<Paused>(file("paused.json"), paused),
+    journal: recordFile<Journal>(file("journal.json"), journal),
+    uninstalled: recordFile(file("uninstalled.json"), uninstalled),
+    /** the undo runner's own folder */
+    undo: file("undo"),
+    /** reports that wait for control */
+    spool: file("spool"),
+    /** members of live lists */
+    lists: file("lists"),
+    /** where `sluice-agent status` and its siblings ask the running agent */
+    socket: file("agent.sock"),
+  };
+}
+export type StateFolder = ReturnType<typeof stateFolder>;
+
+export async function openStateFolder(path: string): Promise<StateFolder> {
+  const folder = stateFolder(path);
+  await mkdir(folder.path, { recursive: true, mode: 0o700 });
+  await mkdir(folder.lists, { recursive: true, mode: 0o700 });
+  return folder;
+}
+
