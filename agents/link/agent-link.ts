@@ -97,6 +97,7 @@ export async function createAgentLink(
     },
 
     async close() {
+      spool.close();
       await connection.close();
       await watching;
     },

@@ -10,9 +10,10 @@ import { join } from "node:path";
  */
 export interface Spool {
   add(text: string): Promise<void>;
-  /** Delivers what waits, now and whenever it is called again. Stops at the first failure; never throws. */
+  /** Delivers what waits. After a failure it tries again by itself; never throws. */
   flush(): Promise<void>;
   waiting(): number;
+  close(): void;
 }
 
 interface Item {
@@ -20,11 +21,15 @@ interface Item {
   text: string;
 }
 
+const RETRY_MS = 1_000;
+
 export async function openSpool(folder: string, deliver: (text: string) => Promise<void>): Promise<Spool> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const items = await readItems(folder);
   let next = 1 + items.reduce((most, { file }) => Math.max(most, numberOf(file)), 0);
   let flushing: Promise<void> | undefined;
+  let retry: NodeJS.Timeout | undefined;
+  let closed = false;
 
   async function drain(): Promise<void> {
     for (let item = items[0]; item !== undefined; item = items[0]) {
@@ -34,8 +39,25 @@ export async function openSpool(folder: string, deliver: (text: string) => Promi
     }
   }
 
+  async function flush(): Promise<void> {
+    clearTimeout(retry);
+    flushing ??= drain()
+      .catch(() => {
+        if (!closed) retry = setTimeout(() => void flush(), RETRY_MS);
+      })
+      .finally(() => {
+        flushing = undefined;
+      });
+    await flushing;
+  }
+
   return {
     waiting: () => items.length,
+    flush,
+    close() {
+      closed = true;
+      clearTimeout(retry);
+    },
     async add(text) {
       const file = `${String(next).padStart(12, "0")}.json`;
       next += 1;
@@ -44,14 +66,6 @@ export async function openSpool(folder: string, deliver: (text: string) => Promi
         () => false,
       );
       items.push({ file: stored ? file : undefined, text });
-    },
-    async flush() {
-      flushing ??= drain()
-        .catch(() => undefined)
-        .finally(() => {
-          flushing = undefined;
-        });
-      await flushing;
     },
   };
 }

@@ -1,0 +1,182 @@
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createUser } from "@nats-io/nkeys";
+import { connect, jwtAuthenticator } from "@nats-io/transport-node";
+import { createAgentLink } from "@sluice/agents/link/agent-link";
+import type { Identity } from "@sluice/agents/link/identity";
+import type { AgentLink, AgentLinkHandlers } from "@sluice/agents/link/link";
+import { agentJwt, createAuthority, natsServerConfig } from "@sluice/control/link/authority";
+import { type ControlLink, createControlLink } from "@sluice/control/link/control-link";
+import type { LinkIn } from "@sluice/control/link/link";
+import { startNats } from "@sluice/infra/fixtures/nats";
+import { createSigningKey } from "@sluice/proto/base/sign";
+import type { Report } from "@sluice/proto/wire/report";
+import { BUCKETS, directGetSubject, subjects } from "@sluice/proto/wire/subjects";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+
+const control = createSigningKey();
+const authority = await createAuthority();
+let nats: Awaited<ReturnType<typeof startNats>>;
+let link: ControlLink;
+let folder: string;
+const reports: Report[] = [];
+const reportKeys = new Map<string, string>();
+let confirmAnswer: Awaited<ReturnType<LinkIn["onConfirm"]>> = { ok: true };
+const open: AgentLink[] = [];
+
+const linkIn: LinkIn = {
+  onConnected: () => undefined,
+  reportKey: async (server) => reportKeys.get(server),
+  onReport: async (report) => {
+    reports.push(report);
+  },
+  onPulse: () => undefined,
+  onConfirm: async () => confirmAnswer,
+};
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "sluice-link-"));
+  nats = await startNats({ config: natsServerConfig(authority) });
+  link = await createControlLink(
+    { login: { urls: [nats.url], authority }, signingKey: control, log: { warn: () => undefined } },
+    linkIn,
+  );
+});
+
+afterAll(async () => {
+  for (const agent of open) await agent.close();
+  await link?.close();
+  await nats?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function identityOf(server: string): Promise<Identity> {
+  const user = createUser();
+  const reportKey = createSigningKey();
+  reportKeys.set(server, reportKey.publicKey);
+  return {
+    server,
+    epoch: 1,
+    keys: { [control.kid]: control.publicKey },
+    nats: { urls: [nats.url], jwt: await agentJwt(authority, server, user.getPublicKey()) },
+    control: [],
+    reportKey,
+    natsSeed: new TextDecoder().decode(user.getSeed()),
+  };
+}
+
+async function agentOf(identity: Identity, handlers: Partial<AgentLinkHandlers> = {}): Promise<AgentLink> {
+  const agent = await createAgentLink(
+    { identity, spoolFolder: join(folder, identity.server), newId: randomUUID, now: () => new Date() },
+    {
+      onDesired: () => undefined,
+      onPlan: () => undefined,
+      onAsk: async () => ({ ok: false, reason: "not asked" }),
+      onControlPulse: () => undefined,
+      ...handlers,
+    },
+  );
+  open.push(agent);
+  return agent;
+}
+
+function envelope(server: string, generation: number) {
+  const manifest = { digest: "0".repeat(64), bytes: 1, chunks: 1 };
+  return { v: 1 as const, server, epoch: 1, generation, manifest };
+}
+
+test("an agent is woken for its own envelope and reads it signed by control", async () => {
+  const woken = vi.fn();
+  const agent = await agentOf(await identityOf("alpha"), { onDesired: woken });
+  await link.putDesired(envelope("alpha", 1));
+  await vi.waitFor(() => expect(woken).toHaveBeenCalled());
+  expect(await agent.fetchDesired()).toEqual({ ok: true, value: envelope("alpha", 1) });
+});
+
+test("an older generation never goes over a newer one", async () => {
+  const agent = await agentOf(await identityOf("older"));
+  await link.putDesired(envelope("older", 5));
+  await link.putDesired(envelope("older", 4));
+  expect(await agent.fetchDesired()).toMatchObject({ value: { generation: 5 } });
+});
+
+test("what another key signed is refused, even when it lies in the agent's own key", async () => {
+  const identity = await identityOf("pinned");
+  await link.putDesired(envelope("pinned", 1));
+  const agent = await agentOf({ ...identity, keys: { other: createSigningKey().publicKey } });
+  expect(await agent.fetchDesired()).toMatchObject({ ok: false });
+});
+
+test("a blob of several chunks comes back as it was, and a wrong digest is refused", async () => {
+  const agent = await agentOf(await identityOf("blob"));
+  const bytes = Buffer.alloc(1_300_000, "sluice ");
+  const ref = await link.putBlob(bytes);
+  expect(ref.chunks).toBe(3);
+  expect(Buffer.from(await agent.fetchBlob(ref)).equals(bytes)).toBe(true);
+  await expect(agent.fetchBlob({ ...ref, chunks: 2 })).rejects.toThrow("digest");
+});
+
+test("a report reaches control once, signed, also when the broker was away while it was made", async () => {
+  const agent = await agentOf(await identityOf("reporter"));
+  await nats.restart();
+  await agent.report({ kind: "resumed" });
+  const mine = () => reports.filter(({ server }) => server === "reporter");
+  await vi.waitFor(() => expect(mine()).toHaveLength(1), { timeout: 20_000 });
+  expect(mine()[0]?.body).toEqual({ kind: "resumed" });
+});
+
+test("a report signed by another server's key is dropped", async () => {
+  const identity = await identityOf("forger");
+  const forger = await agentOf({ ...identity, reportKey: createSigningKey() });
+  await forger.report({ kind: "resumed" });
+  const honest = await agentOf(await identityOf("witness"));
+  await honest.report({ kind: "resumed" });
+  await vi.waitFor(() => expect(reports.some(({ server }) => server === "witness")).toBe(true));
+  expect(reports.some(({ server }) => server === "forger")).toBe(false);
+});
+
+test("a confirm is asked over a new connection and control's no comes back with its reason", async () => {
+  const agent = await agentOf(await identityOf("confirmer"));
+  const request = { epoch: 1, generation: 1, digest: "", phase: "confirm" as const, reach: [] };
+  expect(await agent.confirm(request, 3_000)).toEqual({ ok: true });
+  confirmAnswer = { ok: false, reason: "192.0.2.1:22 can't be reached" };
+  expect(await agent.confirm(request, 3_000)).toEqual(confirmAnswer);
+});
+
+test("an ask is answered by the agent, and one that is away is named", async () => {
+  await agentOf(await identityOf("asked"), { onAsk: async () => ({ ok: false, reason: "busy" }) });
+  expect(await link.ask("asked", { what: "status" }, 2_000)).toEqual({ ok: false, reason: "busy" });
+  expect(await link.ask("nobody", { what: "status" }, 500)).toMatchObject({ ok: false });
+});
+
+test("an agent's login can't read another server's key, hear another's wakes or make a consumer", async () => {
+  const identity = await identityOf("curious");
+  await link.putDesired(envelope("victim", 1));
+  const connection = await connect({
+    servers: identity.nats.urls,
+    inboxPrefix: "_INBOX_curious",
+    authenticator: jwtAuthenticator(identity.nats.jwt ?? "", new TextEncoder().encode(identity.natsSeed)),
+  });
+  try {
+    const ask = (subject: string) => connection.request(subject, "", { timeout: 1_000 });
+    await expect(ask(directGetSubject(BUCKETS.desired, "victim"))).rejects.toThrow(/ermission/);
+    await expect(ask("$JS.API.CONSUMER.CREATE.KV_desired")).rejects.toThrow(/ermission/);
+    await expect(ask("$JS.API.STREAM.INFO.KV_desired")).rejects.toThrow(/ermission/);
+    const stolen = new Promise((resolve) =>
+      connection.subscribe(subjects.wake("victim"), { callback: (error) => resolve(error?.message) }),
+    );
+    expect(await stolen).toMatch(/ermission/);
+  } finally {
+    await connection.close();
+  }
+});
+
+test("events go into the stream in the log's order, and twice is once", async () => {
+  await link.putEvent(1, "PolicyRevised", "one");
+  await link.putEvent(2, "PolicyRevised", "two");
+  await link.putEvent(2, "PolicyRevised", "two");
+  expect(await link.lastEvent()).toBe(2);
+  await expect(link.putEvent(4, "PolicyRevised", "four")).rejects.toThrow("can't follow");
+});
