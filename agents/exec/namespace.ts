@@ -5,6 +5,8 @@
 export interface Namespace {
   /** `live`, or a rehearsal's name, for messages */
   readonly name: string;
+  /** a rehearsal: what is tried in it harms nobody */
+  readonly throwAway?: boolean | undefined;
   /** Runs a command to its end, without a shell. Never throws on a non-zero exit; throws when it can't be started. */
   run(command: string, args: readonly string[], options?: RunOptions): Promise<RunResult>;
   /** Starts a long-lived command, in this namespace, fed on stdin. */

@@ -1,0 +1,11 @@
+import type { Namespace } from "./namespace.ts";
+import { type ProcessOptions, runProcess, spawnProcess } from "./process.ts";
+
+/** Where the agent itself runs. */
+export function liveNamespace(options: ProcessOptions = {}): Namespace {
+  return {
+    name: "live",
+    run: (command, args, run) => runProcess(command, args, options, run),
+    spawn: (command, args) => spawnProcess(command, args, options),
+  };
+}
