@@ -129,6 +129,7 @@ export const eventData = {
     add: z.array(listEntry),
     del: z.array(z.string()),
   }),
+  /** always empty then: a ListChanged that takes everything out comes before it */
   ListRetired: z.strictObject({ list: z.string() }),
 
   // fleet

@@ -1,0 +1,33 @@
+import type { Facts } from "@sluice/proto/manifest/facts";
+import type { Pulse } from "@sluice/proto/wire/report";
+import { jsonb, pgTable, text } from "drizzle-orm/pg-core";
+import { isoTime } from "./columns.ts";
+
+export const serverTable = pgTable("servers", {
+  server: text().primaryKey(),
+  labels: jsonb().$type<Record<string, string>>().notNull(),
+  tokenHash: text("token_hash").notNull().unique(),
+  publicKey: text("public_key"),
+  addedAt: isoTime("added_at").notNull(),
+  enrolledAt: isoTime("enrolled_at"),
+  pausedUntil: isoTime("paused_until"),
+});
+
+export const factsTable = pgTable("facts", {
+  digest: text().primaryKey(),
+  facts: jsonb().$type<Facts>().notNull(),
+});
+
+export const serverFactsTable = pgTable("server_facts", {
+  server: text().primaryKey(),
+  digest: text()
+    .notNull()
+    .references(() => factsTable.digest),
+  at: isoTime().notNull(),
+});
+
+export const serverPulseTable = pgTable("server_pulses", {
+  server: text().primaryKey(),
+  pulse: jsonb().$type<Pulse>().notNull(),
+  at: isoTime().notNull(),
+});
