@@ -1,0 +1,11 @@
+/** What the shell gets: see `sluice --help`. */
+export const EXIT = {
+  done: 0,
+  /** something broke: control away, a fault inside */
+  fault: 1,
+  /** what was asked can't be done; the reason is on stderr and in the JSON */
+  refused: 2,
+  /** a rollout halted, or a server's kernel differs */
+  halted: 3,
+} as const;
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
