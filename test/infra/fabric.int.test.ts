@@ -1,0 +1,139 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createFabric, type Fabric } from "@sluice/infra/net/fabric";
+import {
+  configure,
+  createNamespace,
+  deleteNamespace,
+  execIn,
+  listNamespaces,
+} from "@sluice/infra/net/namespace";
+import { startStation } from "@sluice/infra/packets/station";
+import { waitUntil } from "@sluice/infra/process/wait-until";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+/** Devices, addresses, routes of the default namespace: what a fabric must never change. */
+async function defaultNamespaceText(): Promise<string> {
+  const files = [
+    "/proc/self/net/dev",
+    "/proc/self/net/route",
+    "/proc/self/net/ipv6_route",
+    "/proc/self/net/if_inet6",
+  ];
+  const texts = await Promise.all(files.map((path) => readFile(path, "utf8")));
+  return texts.join("\n").replaceAll(/:\s[\s\d]+$/gm, ""); // without the packet counters
+}
+
+async function namespacesOf(prefix: string): Promise<string[]> {
+  const all = await listNamespaces();
+  return all.filter((name) => name.startsWith(prefix));
+}
+
+describe("a fabric that stands", () => {
+  let fabric: Fabric;
+  let before: string;
+  beforeAll(async () => {
+    before = await defaultNamespaceText();
+    fabric = await createFabric({ servers: 4, others: ["control", "client", "attacker"] });
+  });
+  afterAll(() => fabric.dispose());
+
+  test("carries ping and TCP from the client to each server over both families", async () => {
+    await using client = await startStation(fabric.host("client").namespace);
+    for (const server of fabric.servers) {
+      await using station = await startStation(server.namespace);
+      await using listener = await station.listen(0, { kind: "accept" });
+      for (const to of [server.ipv4, server.ipv6]) {
+        expect(await client.ping(to)).toEqual({ sent: 1, received: 1 });
+        expect(await client.connect({ to, port: listener.port })).toMatchObject({ outcome: "accepted" });
+      }
+    }
+  });
+
+  test("answers any address that a host adds, with no route for it", async () => {
+    const attacker = fabric.host("attacker");
+    await fabric.addAddress(attacker, "203.0.113.9/32");
+    await fabric.addAddress(attacker, "2001:db8::9/128");
+    const [server] = fabric.servers;
+    await using there = await startStation(server?.namespace ?? "");
+    await using here = await startStation(attacker.namespace);
+    await using listener = await there.listen(0, { kind: "accept" });
+    const { port } = listener;
+    await here.connect({ to: server?.ipv4 ?? "", port, from: "203.0.113.9" });
+    await here.connect({ to: server?.ipv6 ?? "", port, from: "2001:db8::9" });
+    expect((await listener.heard()).from).toEqual(["203.0.113.9", "2001:db8::9"]);
+  });
+
+  test("loses a host whose cable is pulled out and has it back when it is put in", async () => {
+    const server = fabric.host("server-2");
+    await using client = await startStation(fabric.host("client").namespace);
+    await fabric.cut(server);
+    expect((await client.ping(server.ipv4, { timeoutMs: 200 })).received).toBe(0);
+    await fabric.mend(server);
+    await waitUntil(
+      "an echo",
+      5000,
+      async () => (await client.ping(server.ipv4, { timeoutMs: 200 })).received === 1,
+    );
+    expect((await client.ping(server.ipv6)).received).toBe(1);
+  });
+
+  test("leaves the default namespace as it was", async () => {
+    expect(await defaultNamespaceText()).toBe(before);
+  });
+});
+
+describe("a fabric that ends", () => {
+  test("leaves no namespace, though processes still ran in it", async () => {
+    const fabric = await createFabric({ servers: 2 });
+    const station = await startStation(fabric.host("server-1").namespace);
+    await fabric.dispose();
+    expect(await namespacesOf(fabric.prefix)).toEqual([]);
+    await expect(station.ping("10.77.0.12")).rejects.toThrow("is gone");
+  });
+
+  test("leaves no namespace when its process is killed", async () => {
+    const prefix = `slk${process.pid}-`;
+    const script = `
+      import { createFabric } from "@sluice/infra/net/fabric";
+      await createFabric({ prefix: ${JSON.stringify(prefix)}, servers: 1 });
+      process.kill(process.pid, "SIGKILL");`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+      cwd: import.meta.dirname,
+    });
+    const [, signal] = await once(child, "exit");
+    expect(signal).toBe("SIGKILL");
+    await waitUntil("no namespace left", 5000, async () => (await namespacesOf(prefix)).length === 0);
+  });
+});
+
+describe("a fabric whose names are taken", () => {
+  test("refuses where the namespace is not Sluice's, and leaves it alone", async () => {
+    const prefix = `slf${process.pid}-`;
+    await createNamespace(`${prefix}server-1`);
+    try {
+      await expect(createFabric({ prefix, servers: 1 })).rejects.toThrow("not Sluice's");
+      expect(await namespacesOf(prefix)).toEqual([`${prefix}server-1`]);
+    } finally {
+      await deleteNamespace(`${prefix}server-1`);
+    }
+  });
+
+  test("refuses while the fabric that has them is in use", async () => {
+    const prefix = `slu${process.pid}-`;
+    await using fabric = await createFabric({ prefix, servers: 1 });
+    await expect(createFabric({ prefix, servers: 1 })).rejects.toThrow("running");
+    expect(await execIn(fabric.host("server-1").namespace, "cat", ["/proc/net/if_inet6"])).toContain("eth0");
+  });
+
+  test("takes the place of one whose process is gone", async () => {
+    const prefix = `sla${process.pid}-`;
+    await createNamespace(`${prefix}server-1`);
+    // Pid 1 never started at tick 1: a mark whose process is no more.
+    await configure(`${prefix}server-1`, ['link set lo alias "sluice-fabric pid=1 start=1"']);
+    await using fabric = await createFabric({ prefix, servers: 1, others: [] });
+    expect((await namespacesOf(prefix)).sort()).toEqual([`${prefix}server-1`, `${prefix}switch`]);
+    expect(fabric.servers).toHaveLength(1);
+  });
+});
