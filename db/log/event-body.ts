@@ -45,12 +45,17 @@ export interface EventBody {
   meta: { at: string; correlation: string; actor: string; reason: string };
 }
 
-export type PersonalField = "actor" | "reason";
+/** What may be erased, beside the salt (hex) of its digest. */
+export interface Salted {
+  salt: string;
+  value: string;
+}
 
-/** An event as `append_batch` takes it; salts in hex. */
+/** An event as `append_batch` takes it. */
 export interface PreparedEvent {
   body: string;
-  personal: Record<PersonalField, readonly [salt: string, value: string]>;
+  actor: Salted;
+  reason: Salted;
 }
 
 const mostBodyBytes = 16 * 1024 * 1024;
@@ -100,10 +105,8 @@ export function prepareEvent(
   }
   return {
     body: text,
-    personal: {
-      actor: [actorSalt.toString("hex"), meta.actor],
-      reason: [reasonSalt.toString("hex"), meta.reason],
-    },
+    actor: { salt: actorSalt.toString("hex"), value: meta.actor },
+    reason: { salt: reasonSalt.toString("hex"), value: meta.reason },
   };
 }
 

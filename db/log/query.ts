@@ -1,3 +1,4 @@
+import { SluiceError } from "@sluice/proto/base/errors";
 import { and, desc, eq, gte, ilike, inArray, lt, lte, or, type SQL } from "drizzle-orm";
 import type { Queryable } from "../connect.ts";
 import { events } from "../schema/events.ts";
@@ -54,11 +55,19 @@ function conditions(filter: HistoryFilter): (SQL | undefined)[] {
     rollout === undefined ? undefined : eq(events.rollout, rollout),
     correlation === undefined ? undefined : eq(events.correlation, correlation),
     actor === undefined ? undefined : eq(actorOf.value, actor),
-    from === undefined ? undefined : gte(events.at, new Date(from)),
-    to === undefined ? undefined : lte(events.at, new Date(to)),
+    from === undefined ? undefined : gte(events.at, time(from)),
+    to === undefined ? undefined : lte(events.at, time(to)),
     before === undefined ? undefined : lt(events.seq, before),
     pattern === undefined
       ? undefined
       : or(ilike(events.body, pattern), ilike(actorOf.value, pattern), ilike(reasonOf.value, pattern)),
   ];
+}
+
+function time(text: string): Date {
+  const date = new Date(text);
+  if (Number.isNaN(date.getTime())) {
+    throw new SluiceError("INVALID", `${text} is no ISO time`, { cure: "write it as 2026-01-31T14:02:00Z" });
+  }
+  return date;
 }

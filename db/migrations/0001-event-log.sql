@@ -57,7 +57,8 @@ $$;
 create trigger events_stay before update or delete or truncate on events
   for each statement execute function refuse_change();
 
--- Appends a batch of commands: [{stream, expected, events: [{body, personal: {field: [salt hex, value]}}]}].
+-- Appends a batch of commands. Command n appends counts[n] events to streams[n], which must be at expected[n];
+-- its events are the next ones of `bodies`, and of the four arrays beside it (salts in hex).
 -- Answers a row per command:
 --   stored    seqs are its events', version is the stream's new version
 --   repeated  its events stood here already (the same ids): their seqs; nothing is written
@@ -65,7 +66,9 @@ create trigger events_stay before update or delete or truncate on events
 --   reused    some of its event ids belong to something else; nothing is written
 -- One command's verdict never touches its neighbours'. The head row is locked last: all that depends on the
 -- commands alone (parsing, digests) is done before, and nothing waits on the client while it is held.
-create function append_batch(commands json)
+create function append_batch(
+  streams text[], expected bigint[], counts integer[],
+  bodies text[], actors text[], actor_salts text[], reasons text[], reason_salts text[])
 returns table (command integer, verdict text, version bigint, seqs bigint[])
 language plpgsql
 set search_path from current
@@ -73,53 +76,36 @@ set lock_timeout = '5s'
 set enable_seqscan = off -- a plan cached while the table was small must not stay
 as $$
 declare
-  c_stream text[]; c_expected bigint[]; c_count integer[];
-  e_body text[]; e_digest bytea[]; e_id uuid[]; e_stream text[]; e_type text[]; e_schema_version integer[];
+  e_digest bytea[]; e_id uuid[]; e_stream text[]; e_type text[]; e_schema_version integer[];
   e_at timestamptz[]; e_correlation text[]; e_policy text[]; e_server text[]; e_list text[]; e_rollout text[];
-  p_event integer[]; p_field text[]; p_salt bytea[]; p_value text[];
-  streams text[]; versions bigint[];
+  distinct_streams text[]; versions bigint[];
   known_seq bigint[]; known_same boolean[];
   e_seq bigint[]; e_version bigint[]; e_prev bytea[]; e_hash bytea[];
   head_seq bigint; head_hash bytea; old_seq bigint;
   first_event integer := 1; last_event integer; place integer; known integer;
 begin
-  select array_agg(c.value ->> 'stream' order by c.n),
-         array_agg((c.value ->> 'expected')::bigint order by c.n),
-         array_agg(json_array_length(c.value -> 'events') order by c.n)
-    into c_stream, c_expected, c_count
-    from json_array_elements(commands) with ordinality as c(value, n);
-
-  select array_agg(e.value ->> 'body' order by c.n, e.m),
-         array_agg(sha256(convert_to(e.value ->> 'body', 'UTF8')) order by c.n, e.m),
-         array_agg(b.id order by c.n, e.m),
-         array_agg(c.value ->> 'stream' order by c.n, e.m),
-         array_agg(b.type order by c.n, e.m),
-         array_agg(b."schemaVersion" order by c.n, e.m),
-         array_agg(m.at order by c.n, e.m),
-         array_agg(m.correlation order by c.n, e.m),
-         array_agg(k.policy order by c.n, e.m),
-         array_agg(k.server order by c.n, e.m),
-         array_agg(k.list order by c.n, e.m),
-         array_agg(k.rollout order by c.n, e.m)
-    into e_body, e_digest, e_id, e_stream, e_type, e_schema_version,
+  select array_agg(sha256(convert_to(e.body, 'UTF8')) order by e.i),
+         array_agg(b.id order by e.i),
+         array_agg(b.stream order by e.i),
+         array_agg(b.type order by e.i),
+         array_agg(b."schemaVersion" order by e.i),
+         array_agg(m.at order by e.i),
+         array_agg(m.correlation order by e.i),
+         array_agg(k.policy order by e.i),
+         array_agg(k.server order by e.i),
+         array_agg(k.list order by e.i),
+         array_agg(k.rollout order by e.i)
+    into e_digest, e_id, e_stream, e_type, e_schema_version,
          e_at, e_correlation, e_policy, e_server, e_list, e_rollout
-    from json_array_elements(commands) with ordinality as c(value, n)
-   cross join lateral json_array_elements(c.value -> 'events') with ordinality as e(value, m)
-   cross join lateral json_to_record((e.value ->> 'body')::json)
-              as b(id uuid, type text, "schemaVersion" integer, meta json, keys json)
+    from unnest(bodies) with ordinality as e(body, i)
+   cross join lateral json_to_record(e.body::json)
+              as b(id uuid, stream text, type text, "schemaVersion" integer, meta json, keys json)
    cross join lateral json_to_record(b.meta) as m(at timestamptz, correlation text)
    cross join lateral json_to_record(b.keys) as k(policy text, server text, list text, rollout text);
 
-  select array_agg(e.i), array_agg(p.key), array_agg(decode(p.value ->> 0, 'hex')), array_agg(p.value ->> 1)
-    into p_event, p_field, p_salt, p_value
-    from (select row_number() over (order by c.n, e.m)::integer as i, e.value -> 'personal' as personal
-            from json_array_elements(commands) with ordinality as c(value, n)
-           cross join lateral json_array_elements(c.value -> 'events') with ordinality as e(value, m)) as e
-   cross join lateral json_each(e.personal) as p;
-
-  e_seq := array_fill(null::bigint, array[cardinality(e_id)]);
+  e_seq := array_fill(null::bigint, array[cardinality(bodies)]);
   e_version := e_seq;
-  e_prev := array_fill(null::bytea, array[cardinality(e_id)]);
+  e_prev := array_fill(null::bytea, array[cardinality(bodies)]);
   e_hash := e_prev;
 
   select h.seq, h.hash into strict head_seq, head_hash from head as h for update;
@@ -127,8 +113,8 @@ begin
 
   select array_agg(s.stream),
          array_agg(coalesce((select max(e.stream_version) from events as e where e.stream = s.stream), 0))
-    into streams, versions
-    from (select distinct c.stream from unnest(c_stream) as c(stream)) as s;
+    into distinct_streams, versions
+    from (select distinct c.stream from unnest(streams) as c(stream)) as s;
 
   select array_agg((select e.seq from events as e where e.id = u.id) order by u.i),
          array_agg(exists (select from events as e where e.id = u.id and e.stream = u.stream and e.type = u.type)
@@ -136,26 +122,26 @@ begin
     into known_seq, known_same
     from unnest(e_id, e_stream, e_type) with ordinality as u(id, stream, type, i);
 
-  for n in 1 .. cardinality(c_stream) loop
-    last_event := first_event + c_count[n] - 1;
-    place := array_position(streams, c_stream[n]);
+  for n in 1 .. cardinality(streams) loop
+    last_event := first_event + counts[n] - 1;
+    place := array_position(distinct_streams, streams[n]);
     command := n;
     version := versions[place];
     seqs := null;
     known := 0;
     for i in first_event .. last_event loop
       if known_seq[i] is not null then
-        known := known + case when known_same[i] then 1 else c_count[n] + 1 end;
+        known := known + case when known_same[i] then 1 else counts[n] + 1 end;
       end if;
     end loop;
 
-    if known = c_count[n] then
+    if known = counts[n] then
       verdict := 'repeated';
-      version := c_expected[n] + c_count[n];
+      version := expected[n] + counts[n];
       seqs := known_seq[first_event:last_event];
     elsif known > 0 then
       verdict := 'reused';
-    elsif version <> c_expected[n] then
+    elsif version <> expected[n] then
       verdict := 'conflict';
     else
       verdict := 'stored';
@@ -182,16 +168,19 @@ begin
   insert into events (seq, stream, stream_version, id, type, schema_version, body, prev_hash, hash,
                       at, correlation, policy, server, list, rollout)
   select *
-    from unnest(e_seq, e_stream, e_version, e_id, e_type, e_schema_version, e_body, e_prev, e_hash,
+    from unnest(e_seq, e_stream, e_version, e_id, e_type, e_schema_version, bodies, e_prev, e_hash,
                 e_at, e_correlation, e_policy, e_server, e_list, e_rollout)
          as w(seq, stream, stream_version, id, type, schema_version, body, prev_hash, hash,
               at, correlation, policy, server, list, rollout)
    where w.seq is not null;
 
   insert into personal (event_id, field, salt, value)
-  select e_id[w.event], w.field, w.salt, w.value
-    from unnest(p_event, p_field, p_salt, p_value) as w(event, field, salt, value)
-   where e_seq[w.event] is not null;
+  select w.id, p.field, decode(p.salt, 'hex'), p.value
+    from unnest(e_id, e_seq, actors, actor_salts, reasons, reason_salts)
+         as w(id, seq, actor, actor_salt, reason, reason_salt)
+   cross join lateral (values ('actor', w.actor_salt, w.actor), ('reason', w.reason_salt, w.reason))
+              as p(field, salt, value)
+   where w.seq is not null;
 
   update head set seq = head_seq, hash = head_hash;
   perform pg_notify('sluice_events', current_schema() || ':' || head_seq);
