@@ -29,15 +29,12 @@ export type Refused = z.infer<typeof refused>;
 export const paused = z.strictObject({ until: z.string(), reason: z.string(), by: z.string() });
 export type Paused = z.infer<typeof paused>;
 
-const processId = z.strictObject({ pid: z.int(), startTime: z.string() });
-
 /** A change under way: written before the first write, gone when its outcome was reported. */
 export const journal = z.strictObject({
   ...issue.shape,
   manifest: z.string(),
   boot: z.string(),
   startedAt: z.string(),
-  runner: processId.optional(),
   /** asked for on the server itself: nobody waits for its confirmation */
   local: z.boolean(),
   /** why the agent gave it up, if it did so itself */

@@ -46,4 +46,3 @@ export async function openStateFolder(path: string): Promise<StateFolder> {
   await mkdir(folder.lists, { recursive: true, mode: 0o700 });
   return folder;
 }
-

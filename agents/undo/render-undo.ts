@@ -1,0 +1,119 @@
+import { sha256Hex } from "@sluice/proto/base/digest";
+import { temporarySet } from "@sluice/proto/base/names";
+import type { ManifestDevice } from "@sluice/proto/manifest/manifest";
+import type { Script, Target, TargetSet } from "../drivers/driver.ts";
+import { same } from "./plain-json.ts";
+import { renderTables } from "./render-tables.ts";
+
+/**
+ * What `undo.sh` needs to bring a server from any half of a change back to what it held before.
+ *
+ * 1. Rendered from the previous target, never from what the kernel has: a dump may lie.
+ * 2. Names what the change could have touched; a set, a table or a device that is the same in both targets isn't named,
+ *    and keeps its counters.
+ * 3. Members of live lists are never rewound: a set of a list is created where it is gone, and else left alone.
+ */
+export interface UndoInput {
+  previous: Target;
+  next: Target;
+  /** builds the previous target's trees on bare devices; only of `changedDevices` */
+  tcBuild: readonly Script[];
+  /** `iptables-nft`, `ip6tables-legacy-restore` … */
+  tool(family: 4 | 6, verb?: "restore"): string;
+}
+
+/** By file name; every name that `undo.sh` reads is there, empty or not. */
+export function renderUndo(input: UndoInput): Record<string, string> {
+  return { ...renderSets(input), ...renderTables(input), ...renderDevices(input) };
+}
+
+/** The devices whose trees the change touches, as they were before it. */
+export function changedDevices(previous: Target, next: Target): ManifestDevice[] {
+  return previous.devices.filter((device) => !same(device, deviceOf(next, device.device)));
+}
+
+function renderSets({ previous, next }: UndoInput): Record<string, string> {
+  const before = new Map(previous.sets.map((set) => [set.name, set]));
+  const after = new Map(next.sets.map((set) => [set.name, set]));
+  const reload = previous.sets.filter((set) => {
+    const other = after.get(set.name);
+    return set.use !== "list" && other !== undefined && !same(content(set), content(other));
+  });
+  const fresh = next.sets.filter((set) => !before.has(set.name));
+  // sets of sets first: their members can't go while they stand
+  const drop = [...fresh].sort((a, b) => Number(b.type === "list:set") - Number(a.type === "list:set"));
+  return {
+    "sets.create": lines(previous.sets.map((set) => `${set.name} ${createWords(set)}`)),
+    "sets.restore": lines(reload.flatMap(reloadLines)),
+    "sets.drop": lines([
+      ...reload.map(({ name }) => undoSet(name)),
+      ...next.sets.map(({ name }) => temporarySet(name)),
+      ...drop.map(({ name }) => name),
+    ]),
+  };
+}
+
+/** Built aside, then swapped in: the set is whole at any moment. */
+function reloadLines(set: TargetSet): string[] {
+  const aside = undoSet(set.name);
+  return [
+    `create ${aside} ${createWords(set)}`,
+    `flush ${aside}`,
+    ...set.entries.map((entry) => `add ${aside} ${entry}`),
+    `swap ${aside} ${set.name}`,
+    `flush ${aside}`,
+  ];
+}
+
+function createWords(set: TargetSet): string {
+  const family = set.family === null ? [] : ["family", set.family === 6 ? "inet6" : "inet"];
+  const isHash = set.type.startsWith("hash:");
+  const room =
+    isHash && !set.options.includes("maxelem") ? ["maxelem", String(roomFor(set.entries.length))] : [];
+  return [set.type, ...family, ...set.options, ...room].join(" ");
+}
+
+function roomFor(entries: number): number {
+  return Math.max(65_536, 2 ** Math.ceil(Math.log2(2 * Math.max(1, entries))));
+}
+
+function undoSet(name: string): string {
+  return `sl-undo-${sha256Hex(name).slice(0, 12)}`;
+}
+
+function renderDevices({ previous, next, tcBuild }: UndoInput): Record<string, string> {
+  const names = new Set([...previous.devices, ...next.devices].map(({ device }) => device));
+  const drop: string[] = [];
+  const ifbDrop: string[] = [];
+  const ifbKeep: string[] = [];
+  for (const name of names) {
+    const before = deviceOf(previous, name);
+    const after = deviceOf(next, name);
+    if (same(before, after)) continue;
+    if (before?.egress || after?.egress) drop.push(`${name} root`);
+    if (before?.ingress || after?.ingress) drop.push(`${name} ingress`);
+    if (before?.ingress) {
+      ifbKeep.push(before.ingress.ifb);
+      drop.push(`${before.ingress.ifb} root`);
+    }
+    if (after?.ingress && after.ingress.ifb !== before?.ingress?.ifb) ifbDrop.push(after.ingress.ifb);
+  }
+  return {
+    "tc.drop": lines(drop),
+    "ifb.drop": lines(ifbDrop),
+    "ifb.keep": lines(ifbKeep),
+    "tc.batch": tcBuild.map(({ text }) => (text.endsWith("\n") ? text : `${text}\n`)).join(""),
+  };
+}
+
+function deviceOf(target: Target, name: string): ManifestDevice | undefined {
+  return target.devices.find(({ device }) => device === name);
+}
+
+function content({ type, family, options, entries }: TargetSet): unknown {
+  return [type, family, options, entries];
+}
+
+function lines(texts: readonly string[]): string {
+  return texts.map((text) => `${text}\n`).join("");
+}

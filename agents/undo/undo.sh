@@ -1,0 +1,215 @@
+#!/bin/sh
+# Undoes a change that was not confirmed in time. Started before the first write of the change, in a unit of its own.
+#
+# 1. Needs sh, cat, sleep, kill, iptables, ipset, tc and ip. No Node, no network, no free disk: every file it writes is
+#    there already and is overwritten in place, byte for byte as long.
+# 2. At the deadline (of the clock that nobody can set) it ends the agent and every process the agent started, and waits
+#    until they are gone: a stopped child that resumes would do the bad change again.
+# 3. Every step may be done twice, and from any half of the change: the steps say what shall be, not what to alter.
+# 4. Sets first, then rules (each table and family in one commit), then tc, then what only the change had brought.
+#
+# undo.sh watch DIR   waits for the deadline, the confirmation, or the agent's order
+# undo.sh now DIR     undoes at once (the watching one is gone)
+#
+# DIR/orders     due time in hundredths of a second since boot, and `kill` or `spare` (the agent's own order)
+# DIR/outcome    `pending`, then `reverted`, or `partial` where something would not go back
+# DIR/confirmed  there: nothing is to be undone
+# DIR/agent      pid, start time, and the mark in the environment of its children
+#
+# Never append to a rule set, never restore from a dump of one, never touch what is not listed in DIR.
+PATH="${PATH:+$PATH:}/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
+export PATH
+LC_ALL=C
+export LC_ALL
+umask 077
+mode=$1
+dir=$2
+cd "$dir" || exit 1
+failed=0
+
+say() {
+  echo "sluice undo: $*" >&2
+}
+
+now() {
+  read -r up rest </proc/uptime
+  echo "${up%.*}${up#*.}"
+}
+
+# overwrite FILE TEXT: in place, so that a full disk can't refuse
+overwrite() {
+  printf '%s\n' "$2" 1<>"$1"
+}
+
+nap() {
+  sleep "$1" 2>/dev/null || sleep 1
+}
+
+# start_time PID: empty when it is gone; a zombie is gone
+start_time() {
+  stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
+  set -- ${stat##*) }
+  [ "$1" = Z ] || echo "${20}"
+}
+
+# Kills the agent and all that bears its mark; true when nothing of it is left.
+sweep() {
+  left=0
+  if [ "$(start_time "$agent")" = "$started" ]; then
+    kill -9 "$agent" 2>/dev/null
+    left=1
+  fi
+  for entry in /proc/[0-9]*; do
+    pid=${entry#/proc/}
+    [ "$pid" = "$$" ] && continue
+    case "$(cat "$entry/environ" 2>/dev/null)" in
+    *"SLUICE_AGENT_RUN=$mark"*)
+      [ -n "$(start_time "$pid")" ] || continue
+      kill -9 "$pid" 2>/dev/null
+      left=1
+      ;;
+    esac
+  done
+  [ $left = 0 ]
+}
+
+end_agent() {
+  read -r agent started mark <agent
+  tries=0
+  until sweep; do
+    tries=$((tries + 1))
+    [ $tries -gt 100 ] && say "the agent could not be ended" && break
+    nap 0.1
+  done
+}
+
+# attempt WHAT COMMAND…: says when it fails, and goes on
+attempt() {
+  what=$1
+  shift
+  said=$("$@" 2>&1) && return 0
+  say "$what: $said"
+  failed=1
+  return 1
+}
+
+restore_sets() {
+  while read -r name words; do
+    [ -n "$name" ] || continue
+    ipset -q -terse list "$name" >/dev/null 2>&1 || attempt "set $name" ipset -exist create "$name" $words
+  done <sets.create
+  attempt "sets" load_sets
+}
+
+load_sets() {
+  ipset -exist restore <sets.restore
+}
+
+restore_tables() {
+  while read -r command file; do
+    [ -n "$command" ] || continue
+    attempt "$file" feed "$command" "$file"
+  done <tables
+}
+
+feed() {
+  "$1" --noflush -w 5 <"$2"
+}
+
+restore_hooks() {
+  while read -r command table hook chain at; do
+    [ -n "$command" ] || continue
+    "$command" -w 5 -t "$table" -C "$hook" -j "$chain" 2>/dev/null && continue
+    case $at in
+    head) attempt "$hook" "$command" -w 5 -t "$table" -I "$hook" 1 -j "$chain" ;;
+    *) attempt "$hook" "$command" -w 5 -t "$table" -A "$hook" -j "$chain" ;;
+    esac
+  done <hooks.keep
+  while read -r command table hook chain at; do
+    [ -n "$command" ] || continue
+    tries=0
+    while [ $tries -lt 20 ] && "$command" -w 5 -t "$table" -D "$hook" -j "$chain" 2>/dev/null; do
+      tries=$((tries + 1))
+    done
+  done <hooks.drop
+}
+
+restore_tc() {
+  while read -r device at; do
+    [ -n "$device" ] || continue
+    tc qdisc del dev "$device" "$at" 2>/dev/null
+  done <tc.drop
+  while read -r ifb; do
+    [ -n "$ifb" ] || continue
+    ip link del "$ifb" type ifb 2>/dev/null
+  done <ifb.drop
+  while read -r ifb words; do
+    [ -n "$ifb" ] || continue
+    ip link show "$ifb" >/dev/null 2>&1 || attempt "$ifb" ip link add "$ifb" $words type ifb
+    attempt "$ifb" ip link set "$ifb" up
+  done <ifb.keep
+  attempt "tc" tc -batch tc.batch
+}
+
+drop_chains() {
+  while read -r command table chain; do
+    [ -n "$command" ] || continue
+    "$command" -w 5 -t "$table" -n -L "$chain" >/dev/null 2>&1 || continue
+    attempt "chain $chain" "$command" -w 5 -t "$table" -X "$chain"
+  done <chains.drop
+}
+
+drop_sets() {
+  while read -r name; do
+    [ -n "$name" ] || continue
+    ipset -q -terse list "$name" >/dev/null 2>&1 || continue
+    attempt "set $name" ipset destroy "$name"
+  done <sets.drop
+}
+
+undo() {
+  rounds=0
+  while :; do
+    failed=0
+    restore_sets
+    restore_tables
+    restore_hooks
+    restore_tc
+    drop_chains
+    drop_sets
+    [ $failed = 0 ] && break
+    rounds=$((rounds + 1))
+    [ $rounds -ge 10 ] && break
+    nap 0.3
+  done
+  if [ $failed = 0 ]; then overwrite outcome "reverted"; else overwrite outcome "partial "; fi
+}
+
+watch() {
+  overwrite runner "$(printf '%-39s' "$$ $(start_time $$)")"
+  while :; do
+    [ -e confirmed ] && exit 0
+    [ -e orders ] || exit 0
+    read -r due how <orders
+    case $due in
+    *[!0-9]* | '') due=$last ;;
+    esac
+    last=$due
+    # a leading 1 keeps the zeros in front from being read as octal
+    [ "1$due" -le "$(printf '1%015d' "$(now)")" ] && break
+    nap 0.1
+  done
+  if [ "$how" != spare ]; then
+    end_agent
+    # with the agent gone nobody can confirm any more, so what is seen now is final
+    [ -e confirmed ] && exit 0
+    say "the change was not confirmed by its deadline"
+  fi
+  undo
+}
+
+case $mode in
+watch) last=999999999999999 && watch ;;
+now) undo ;;
+*) say "usage: undo.sh watch|now DIR" && exit 2 ;;
+esac
