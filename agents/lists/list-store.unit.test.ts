@@ -1,0 +1,179 @@
+import type { Opened } from "@sluice/proto/base/sign";
+import type { BlobRef } from "@sluice/proto/wire/envelope";
+import type { ListDelta, ListHead } from "@sluice/proto/wire/list";
+import {
+  applyDelta,
+  digestAfter,
+  effectiveChange,
+  emptyList,
+  type ListState,
+  snapshotText,
+} from "@sluice/proto/wire/list-state";
+import type { ReportBody } from "@sluice/proto/wire/report";
+import { expect, test } from "vitest";
+import type { ListFiles } from "./list-files.ts";
+import { createListStore } from "./list-store.ts";
+
+const NOW = Date.parse("2026-03-01T12:00:00.000Z");
+const BANS = {
+  list: "bans",
+  sets: [
+    { name: "sl-l-bans-4", family: 4 as const },
+    { name: "sl-l-bans-6", family: 6 as const },
+  ],
+};
+
+/** Control's side of one list: makes deltas and heads as control does. */
+function listOwner() {
+  const state = emptyList();
+  const deltas: ListDelta[] = [];
+  let snapshot: { rev: number; digest: string; text: string } | undefined;
+  return {
+    change(add: readonly string[], del: readonly string[] = [], until?: string): ListDelta {
+      const change = effectiveChange(
+        state,
+        add.map((entry) => ({ entry, until })),
+        del,
+      );
+      const delta: ListDelta = {
+        epoch: 1,
+        list: "bans",
+        rev: state.rev + 1,
+        previous: state.digest,
+        digest: digestAfter(state, change.add, change.del),
+        ...change,
+        at: new Date(NOW).toISOString(),
+      };
+      applyDelta(state, delta);
+      deltas.push(delta);
+      return delta;
+    },
+    compact() {
+      snapshot = { rev: state.rev, digest: state.digest, text: snapshotText(state) };
+    },
+    head(): ListHead {
+      const from = snapshot?.rev ?? 0;
+      return {
+        epoch: 1,
+        list: "bans",
+        rev: state.rev,
+        digest: state.digest,
+        ...(snapshot === undefined
+          ? {}
+          : { snapshot: { rev: snapshot.rev, digest: snapshot.digest, blob: blobOf() } }),
+        tail: deltas.filter(({ rev }) => rev > from),
+        retired: false,
+      };
+    },
+    text: () => snapshot?.text ?? "",
+  };
+}
+
+function blobOf(): BlobRef {
+  return { digest: "0".repeat(64), bytes: 1, chunks: 1 };
+}
+
+function setUp(stored?: ListState) {
+  const owner = listOwner();
+  const lines: string[] = [];
+  const reports: ReportBody[] = [];
+  const saved: ListState[] = [];
+  let hear: (delta: Opened<ListDelta>) => void = () => undefined;
+  const files: ListFiles = {
+    load: async () => stored,
+    changed: (_list, state) => void saved.push(state),
+    close: async () => undefined,
+  };
+  const store = createListStore({
+    link: {
+      fetchList: async () => ({ ok: true, value: owner.head() }),
+      fetchBlob: async () => Buffer.from(owner.text()),
+      followLists: (_lists, onDelta) => {
+        hear = onDelta;
+      },
+      report: async (body) => void reports.push(body),
+    },
+    files,
+    write: async (more) => void lines.push(...more),
+    isProtected: (entry) => entry === "10.0.0.1",
+    nowMs: () => NOW,
+    log: () => undefined,
+  });
+  return { owner, lines, reports, store, hear: (delta: Opened<ListDelta>) => hear(delta) };
+}
+
+test("one delta is one line per address, in the family's own set", async () => {
+  const { owner, lines, store, hear } = setUp();
+  await store.use([BANS]);
+  hear({ ok: true, value: owner.change(["192.0.2.1", "2001:db8::1"]) });
+  hear({ ok: true, value: owner.change([], ["192.0.2.1"]) });
+  await store.settled();
+  expect(lines).toEqual([
+    "add sl-l-bans-4 192.0.2.1 timeout 0 -exist",
+    "add sl-l-bans-6 2001:db8::1 timeout 0 -exist",
+    "del sl-l-bans-4 192.0.2.1 -exist",
+  ]);
+});
+
+test("an entry with a lifetime gets the kernel's own timeout, what is over is taken away", async () => {
+  const { owner, lines, store, hear } = setUp();
+  await store.use([BANS]);
+  hear({ ok: true, value: owner.change(["192.0.2.1"], [], "2026-03-01T12:01:30.000Z") });
+  hear({ ok: true, value: owner.change(["192.0.2.2"], [], "2026-03-01T11:00:00.000Z") });
+  await store.settled();
+  expect(lines).toEqual(["add sl-l-bans-4 192.0.2.1 timeout 90 -exist", "del sl-l-bans-4 192.0.2.2 -exist"]);
+  expect(store.entries("sl-l-bans-4")).toEqual(["192.0.2.1 timeout 90"]);
+});
+
+test("a missed delta is made up from the head, and the kernel gets only what differs", async () => {
+  const { owner, lines, store, hear } = setUp();
+  await store.use([BANS]);
+  hear({ ok: true, value: owner.change(["192.0.2.1"]) });
+  owner.change(["192.0.2.2"]);
+  hear({ ok: true, value: owner.change(["192.0.2.3"], ["192.0.2.1"]) });
+  await store.settled();
+  expect(lines.slice(1)).toEqual([
+    "del sl-l-bans-4 192.0.2.1 -exist",
+    "add sl-l-bans-4 192.0.2.2 timeout 0 -exist",
+    "add sl-l-bans-4 192.0.2.3 timeout 0 -exist",
+  ]);
+  expect(store.revs()).toEqual({ bans: 3 });
+});
+
+test("a server that was away for long takes the snapshot and the tail", async () => {
+  const { owner, store } = setUp();
+  owner.change(["192.0.2.1", "192.0.2.2"]);
+  owner.change(["192.0.2.3"]);
+  owner.compact();
+  owner.change([], ["192.0.2.2"]);
+  await store.use([BANS]);
+  expect(store.entries("sl-l-bans-4")?.sort()).toEqual(["192.0.2.1 timeout 0", "192.0.2.3 timeout 0"]);
+});
+
+test("control's pulse shows that deltas were withheld, and they are fetched", async () => {
+  const { owner, store } = setUp();
+  await store.use([BANS]);
+  owner.change(["192.0.2.1"]);
+  store.heard({ bans: 1, other: 9 });
+  await store.settled();
+  expect(store.entries("sl-l-bans-4")).toEqual(["192.0.2.1 timeout 0"]);
+});
+
+test("a protected address is never written, and said so", async () => {
+  const { owner, lines, reports, store, hear } = setUp();
+  await store.use([BANS]);
+  hear({ ok: true, value: owner.change(["10.0.0.1", "192.0.2.1"]) });
+  await store.settled();
+  expect(lines).toEqual(["add sl-l-bans-4 192.0.2.1 timeout 0 -exist"]);
+  expect(reports).toEqual([{ kind: "skipped", list: "bans", rev: 1, entries: ["10.0.0.1"] }]);
+  expect(store.entries("sl-l-bans-4")).toEqual(["192.0.2.1 timeout 0"]);
+});
+
+test("a delta that control didn't sign is reported and not obeyed", async () => {
+  const { lines, reports, store, hear } = setUp();
+  await store.use([BANS]);
+  hear({ ok: false, reason: "wrong signature" });
+  await store.settled();
+  expect(lines).toEqual([]);
+  expect(reports).toEqual([{ kind: "rejected", what: "list delta", reason: "wrong signature" }]);
+});
