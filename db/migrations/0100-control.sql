@@ -118,6 +118,8 @@ create table lists (
   rev integer not null,
   digest text not null,
   entries integer not null,
+  -- of the list's stream: what is here is the stream's content up to it
+  version integer not null,
   retired boolean not null,
   at timestamptz not null,
   actor text not null,

@@ -2,6 +2,7 @@ import type { EventData } from "@sluice/proto/events/event";
 import { EMPTY_LIST_DIGEST } from "@sluice/proto/wire/list-digest";
 import { eq, sql } from "drizzle-orm";
 import type { Tx } from "../connect.ts";
+import type { RecordedEvent } from "../log/upcast-events.ts";
 import { listEntryTable, listRevisionTable, listTable } from "../schema/lists.ts";
 import { decidedBy } from "./decided-by.ts";
 import type { Projection } from "./projection.ts";
@@ -13,7 +14,7 @@ export const lists: Projection = {
     switch (event.type) {
       case "ListCreated": {
         const { list, families, description } = event.data;
-        const row = { families, description, retired: false, ...decidedBy(event) };
+        const row = { families, description, retired: false, ...placeOf(event) };
         // a name used again goes on where its retired list ended: empty, at its last rev
         await tx
           .insert(listTable)
@@ -26,7 +27,7 @@ export const lists: Projection = {
         const grown = (await addEntries(tx, event.data)) - (await removeEntries(tx, event.data));
         const [row] = await tx
           .update(listTable)
-          .set({ rev, digest, entries: sql`${listTable.entries} + ${grown}`, ...decidedBy(event) })
+          .set({ rev, digest, entries: sql`${listTable.entries} + ${grown}`, ...placeOf(event) })
           .where(eq(listTable.list, list))
           .returning({ entries: listTable.entries });
         const entries = row?.entries ?? 0;
@@ -36,12 +37,16 @@ export const lists: Projection = {
       case "ListRetired":
         await tx
           .update(listTable)
-          .set({ retired: true, ...decidedBy(event) })
+          .set({ retired: true, ...placeOf(event) })
           .where(eq(listTable.list, event.data.list));
         return;
     }
   },
 };
+
+function placeOf(event: RecordedEvent) {
+  return { ...decidedBy(event), version: event.streamVersion };
+}
 
 /** How many weren't there before. One statement for any number: the entries travel as one JSON text. */
 async function addEntries(tx: Tx, { list, add }: EventData<"ListChanged">): Promise<number> {

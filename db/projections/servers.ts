@@ -10,7 +10,8 @@ export const servers: Projection = {
     switch (event.type) {
       case "ServerAdded": {
         const { server, labels, tokenHash } = event.data;
-        const row = { labels, tokenHash };
+        // added again: whoever was enrolled before is no longer heard
+        const row = { labels, tokenHash, publicKey: null, enrolledAt: null };
         await tx
           .insert(serverTable)
           .values({ server, ...row, addedAt: event.meta.at })

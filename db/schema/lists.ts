@@ -9,6 +9,8 @@ export const listTable = pgTable("lists", {
   rev: integer().notNull(),
   digest: text().notNull(),
   entries: integer().notNull(),
+  /** of the list's stream: what is here is the stream's content up to it */
+  version: integer().notNull(),
   retired: boolean().notNull(),
   ...decided(),
 });

@@ -5,7 +5,13 @@ import { agentState } from "../wire/report.ts";
 import { assignedView, entityName, isoTime, labels, reason } from "./common.ts";
 import { assignmentView } from "./policies.ts";
 
-export const addServerInput = z.strictObject({ server: entityName, labels: labels.default({}), reason });
+export const addServerInput = z.strictObject({
+  server: entityName,
+  labels: labels.default({}),
+  /** a new token for a server that is there already; the agent enrolled before is no longer heard */
+  again: z.boolean().default(false),
+  reason,
+});
 
 /** `token` is shown this once: control keeps only its hash. It enrols one agent, once. */
 export const addServerView = z.strictObject({ server: z.string(), token: z.string() });
