@@ -38,7 +38,7 @@ const linkIn: LinkIn = {
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "sluice-link-"));
-  nats = await startNats({ config: natsServerConfig(authority) });
+  nats = await startNats({ own: true, config: natsServerConfig(authority) });
   link = await createControlLink(
     { login: { urls: [nats.url], authority }, signingKey: control, log: { warn: () => undefined } },
     linkIn,
