@@ -1,0 +1,133 @@
+import { FAMILIES, type Family } from "@sluice/proto/base/names";
+import {
+  type ManifestChain,
+  type ManifestHook,
+  type Origin,
+  TABLES,
+  type TableName,
+} from "@sluice/proto/manifest/manifest";
+import type { Script, Steps, Target } from "../driver.ts";
+import { changedChains, hookFaults } from "./diff.ts";
+import { type IptablesSnapshot, type TableSnapshot, tableKey } from "./snapshot.ts";
+
+/**
+ * One commit per table and family.
+ *
+ * 1. A chain that differs is declared, which empties it, and written whole: an append to a chain that somebody flushed
+ *    would succeed on a half-empty one.
+ * 2. A chain that is the same isn't named: naming it would reset its counters.
+ * 3. Built-in chains are never declared (it would flush them): our jumps go in and out by their text.
+ * 4. A jump that stands in the wrong place is left there; one that stands twice is taken out and put in anew.
+ * 5. Removals empty all chains first and delete them after, since they may jump to each other.
+ */
+export function renderIptables(
+  target: Target,
+  want: IptablesSnapshot | undefined,
+  have: IptablesSnapshot,
+): Steps {
+  const steps: Steps = { build: [], remove: [] };
+  for (const table of TABLES) {
+    for (const family of FAMILIES) {
+      const ofTable = (object: ManifestChain | ManifestHook) =>
+        object.family === family && object.table === table;
+      const key = tableKey(family, table);
+      const chains = target.chains.filter(ofTable);
+      const hooks = target.hooks.filter(ofTable);
+      const standing = have.tables.get(key);
+      const changed = want === undefined ? undefined : changedChains(want.tables.get(key), standing);
+      const toWrite = chains.filter((chain) => changed === undefined || changed.has(chain.name));
+      const build = renderBuild(family, table, toWrite, hooks, standing);
+      const remove = renderRemove(family, table, chains, hooks, standing);
+      if (build !== undefined) steps.build.push(build);
+      if (remove !== undefined) steps.remove.push(remove);
+    }
+  }
+  return steps;
+}
+
+/** Empty chains under foreign names that our rules jump to: for a rehearsal only. */
+export function renderChainStubs(target: Target): Script[] {
+  return FAMILIES.flatMap((family) =>
+    TABLES.flatMap((table) => {
+      const stubs = target.external.chains.filter(
+        (chain) => chain.family === family && chain.table === table,
+      );
+      const lines = stubs.map(({ name }) => `:${name} - [0:0]`);
+      return lines.length === 0 ? [] : [script(family, table, count(lines.length, "stub"), lines)];
+    }),
+  );
+}
+
+function renderBuild(
+  family: Family,
+  table: TableName,
+  chains: readonly ManifestChain[],
+  hooks: readonly ManifestHook[],
+  have: TableSnapshot | undefined,
+): Script | undefined {
+  const lines = chains.map(({ name }) => `:${name} - [0:0]`);
+  const origins = new Map<number, Origin>();
+  for (const chain of chains) {
+    for (const rule of chain.rules) {
+      // index in the script's text, where `*table` is line 0
+      if (rule.origin !== undefined) origins.set(lines.length + 1, rule.origin);
+      lines.push(`-A ${chain.name} ${rule.args}`.trimEnd());
+    }
+  }
+  const heads: string[] = [];
+  const tails: string[] = [];
+  let jumps = 0;
+  for (const fault of hookFaults(hooks, have)) {
+    if (fault.kind !== "missing" && fault.kind !== "doubled") continue;
+    const { hook, chain, at } = fault.hook;
+    jumps++;
+    if (fault.kind === "doubled") lines.push(...Array(fault.copies).fill(`-D ${hook} -j ${chain}`));
+    if (at === "head") heads.unshift(`-I ${hook} 1 -j ${chain}`);
+    else tails.push(`-A ${hook} -j ${chain}`);
+  }
+  lines.push(...heads, ...tails);
+  if (lines.length === 0) return undefined;
+  const what = [count(chains.length, "chain"), count(jumps, "jump")].filter((part) => part !== "").join(", ");
+  return script(family, table, what, lines, origins);
+}
+
+function renderRemove(
+  family: Family,
+  table: TableName,
+  chains: readonly ManifestChain[],
+  hooks: readonly ManifestHook[],
+  have: TableSnapshot | undefined,
+): Script | undefined {
+  const gone = [...(have?.chains.keys() ?? [])].filter(
+    (name) => !chains.some((chain) => chain.name === name),
+  );
+  const jumps = hookFaults(hooks, have).flatMap((fault) =>
+    fault.kind === "extra" ? Array<string>(fault.copies).fill(`-D ${fault.hook} -j ${fault.chain}`) : [],
+  );
+  if (gone.length === 0 && jumps.length === 0) return undefined;
+  const lines = [...jumps, ...gone.map((name) => `:${name} - [0:0]`), ...gone.map((name) => `-X ${name}`)];
+  const what = [count(gone.length, "chain"), count(jumps.length, "jump")]
+    .filter((part) => part !== "")
+    .join(", ");
+  return script(family, table, `remove ${what}`, lines);
+}
+
+function script(
+  family: Family,
+  table: TableName,
+  what: string,
+  lines: readonly string[],
+  origins?: ReadonlyMap<number, Origin>,
+): Script {
+  return {
+    driver: "iptables",
+    what: `${tableKey(family, table)}: ${what}`,
+    tool: family === 4 ? "iptables-restore" : "ip6tables-restore",
+    text: `${[`*${table}`, ...lines, "COMMIT"].join("\n")}\n`,
+    origins,
+  };
+}
+
+function count(n: number, noun: string): string {
+  return n === 0 ? "" : `${n} ${noun}${n === 1 ? "" : "s"}`;
+}
