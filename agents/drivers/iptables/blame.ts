@@ -34,7 +34,7 @@ export async function blameRule(
 
   let good = 0;
   let bad = ordered.length;
-  if (!(await passes(good)) || (await passes(bad))) return undefined;
+  if (bad === 0 || !(await passes(good)) || (await passes(bad))) return undefined;
   while (bad - good > 1) {
     const middle = Math.floor((good + bad) / 2);
     if (await passes(middle)) good = middle;

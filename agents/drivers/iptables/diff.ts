@@ -3,7 +3,7 @@ import type { Difference } from "@sluice/proto/manifest/difference";
 import { type ManifestChain, type ManifestHook, type Origin, TABLES } from "@sluice/proto/manifest/manifest";
 import type { Target } from "../driver.ts";
 import { lineDifference } from "../line-difference.ts";
-import { type IptablesSnapshot, type TableSnapshot, tableKey } from "./snapshot.ts";
+import { type HookSnapshot, type IptablesSnapshot, type TableSnapshot, tableKey } from "./snapshot.ts";
 
 /** Pure: both snapshots are spelled by the same kernel. The target only says where a line came from. */
 export function diffIptables(target: Target, want: IptablesSnapshot, have: IptablesSnapshot): Difference[] {
@@ -51,7 +51,7 @@ export function hookFaults(wanted: readonly ManifestHook[], have: TableSnapshot 
       faults.push({ kind: "missing", hook });
     } else if (indexes.length > 1) {
       faults.push({ kind: "doubled", hook, copies: indexes.length });
-    } else if (foreignBeyond(hook, index, wanted, standing)) {
+    } else if (foreignBeyond(hook, index, standing)) {
       faults.push({ kind: "displaced", hook, position: index + 1, rules: standing.rules });
     }
   }
@@ -66,18 +66,10 @@ export function hookFaults(wanted: readonly ManifestHook[], have: TableSnapshot 
 }
 
 /** Does a rule that isn't ours stand before a head, or after a tail? */
-function foreignBeyond(
-  hook: ManifestHook,
-  index: number,
-  wanted: readonly ManifestHook[],
-  standing: { rules: number; jumps: readonly { chain: string; index: number }[] },
-): boolean {
-  const sameEnd = new Set(
-    wanted.filter((other) => other.hook === hook.hook && other.at === hook.at).map(({ chain }) => chain),
-  );
+function foreignBeyond(hook: ManifestHook, index: number, standing: HookSnapshot): boolean {
   const beyond = (at: number) => (hook.at === "head" ? at < index : at > index);
   const all = hook.at === "head" ? index : standing.rules - 1 - index;
-  return all > standing.jumps.filter((jump) => sameEnd.has(jump.chain) && beyond(jump.index)).length;
+  return all > standing.jumps.filter((jump) => beyond(jump.index)).length;
 }
 
 function diffChains(
