@@ -11,13 +11,16 @@ install_npm_packages() {
   fi
 }
 
+# Not `npm ci`: it refuses a lock file without the packages of other platforms, and npm writes such a one wherever
+# its registry doesn't offer them all. The versions are the lock file's all the same, and --no-save leaves it as it is.
 fetch_npm_packages() {
   say "installing npm packages"
   log=$(mktemp)
-  if ! (cd "$root" && npm ci --no-audit --no-fund --ignore-scripts=false --loglevel=error) </dev/null >"$log" 2>&1; then
-    reason=$(grep -m1 'npm error [^ ]* [^ ]' "$log" || tail -n1 "$log")
+  if ! (cd "$root" && npm install --no-save --no-audit --no-fund --ignore-scripts=false --loglevel=error) \
+    </dev/null >"$log" 2>&1; then
+    reason=$(sed -n 's/^npm error //p' "$log" | grep -v -m1 '^code ' || tail -n1 "$log")
     rm -f "$log"
-    fail "npm ci did not succeed ($reason); check the network and npm's registry, then run it again"
+    fail "npm install did not succeed ($reason); check the network and npm's registry, then run it again"
   fi
   rm -f "$log"
 }

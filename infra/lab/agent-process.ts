@@ -1,0 +1,78 @@
+import { createWriteStream } from "node:fs";
+import { commandIn, environmentIn } from "../net/namespace.ts";
+import { type GuardedChild, startGuarded } from "../process/guarded-child.ts";
+
+/**
+ * The agent of one server, kept running as systemd would: one that ends (killed by its undo runner, say) is started
+ * again after a moment.
+ */
+export interface AgentProcess {
+  readonly server: string;
+  readonly stateFolder: string;
+  pid(): number | undefined;
+  /** Sends a signal to the process that runs now; the supervisor starts another if it dies of it. */
+  signal(name: NodeJS.Signals): void;
+  /** Ends it, and keeps it down until `start`. */
+  down(): Promise<void>;
+  start(): void;
+  stop(): Promise<void>;
+}
+
+export interface AgentOptions {
+  server: string;
+  namespace: string;
+  stateFolder: string;
+  /** the bundled agent, or its source */
+  program: string;
+  controlUrl: string;
+  joinToken: string;
+  logFile: string;
+}
+
+const RESTART_MS = 200;
+
+export function startAgentProcess(options: AgentOptions): AgentProcess {
+  const { server, namespace, stateFolder } = options;
+  const log = createWriteStream(options.logFile, { flags: "a" });
+  let wanted = true;
+  let child: GuardedChild | undefined;
+  let timer: NodeJS.Timeout | undefined;
+
+  function start(): void {
+    wanted = true;
+    if (child?.isRunning()) return;
+    const command = [process.execPath, options.program, "run", "--state", stateFolder];
+    const join = ["--control", options.controlUrl, "--join", options.joinToken];
+    const started = startGuarded(commandIn(namespace, [...command, ...join]), {
+      env: environmentIn(namespace),
+      deathSignal: "TERM",
+    });
+    child = started;
+    started.stdout.pipe(log, { end: false });
+    started.stderr.pipe(log, { end: false });
+    void started.exited.then(({ text }) => {
+      log.write(`-- ${text}\n`);
+      if (wanted) timer = setTimeout(start, RESTART_MS);
+    });
+  }
+
+  async function down(): Promise<void> {
+    wanted = false;
+    clearTimeout(timer);
+    await child?.stop("SIGTERM");
+  }
+
+  start();
+  return {
+    server,
+    stateFolder,
+    pid: () => (child?.isRunning() ? child.pid : undefined),
+    signal: (name) => child?.signal(name),
+    down,
+    start,
+    async stop() {
+      await down();
+      log.end();
+    },
+  };
+}

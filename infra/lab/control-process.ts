@@ -1,0 +1,45 @@
+import { createWriteStream } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { commandIn } from "../net/namespace.ts";
+import { startGuarded } from "../process/guarded-child.ts";
+
+/** Control as a process of its own, in the namespace of the host `control`. */
+export interface ControlProcess {
+  pid(): number | undefined;
+  signal(name: NodeJS.Signals): void;
+  start(): void;
+  stop(): Promise<void>;
+}
+
+export interface ControlOptions {
+  namespace: string;
+  environment: Readonly<Record<string, string>>;
+  logFile: string;
+}
+
+const main = fileURLToPath(new URL("../../services/control/main.ts", import.meta.url));
+
+export function startControlProcess(options: ControlOptions): ControlProcess {
+  const log = createWriteStream(options.logFile, { flags: "a" });
+  function spawnControl() {
+    const child = startGuarded(commandIn(options.namespace, [process.execPath, main]), {
+      env: { PATH: process.env.PATH, ...options.environment },
+      deathSignal: "TERM",
+    });
+    child.stdout.pipe(log, { end: false });
+    child.stderr.pipe(log, { end: false });
+    return child;
+  }
+  let child = spawnControl();
+  return {
+    pid: () => (child.isRunning() ? child.pid : undefined),
+    signal: (name) => child.signal(name),
+    start() {
+      if (!child.isRunning()) child = spawnControl();
+    },
+    async stop() {
+      await child.stop("SIGTERM", 10_000);
+      log.end();
+    },
+  };
+}
