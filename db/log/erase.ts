@@ -7,6 +7,7 @@ import { personal } from "../schema/events.ts";
  * whole; who it was can't be found out from the digests without the salts, which go too. Returns how many events
  * are concerned.
  *
+ * Projections may have copied the name: rebuild them afterwards, they then find null.
  * What people write into an event's data or a policy's text is not reached by this.
  */
 export async function eraseActor(db: Queryable, actor: string): Promise<number> {

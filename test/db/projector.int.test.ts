@@ -145,6 +145,30 @@ test("what was just appended is there after waitFor, and a seq that doesn't exis
   await expect(projector.waitFor(31)).rejects.toThrow("isn't in the log, which ends at 30");
 });
 
+test("catching up while a run is under way includes what that run has already read past", async () => {
+  await using log = await exampleLog();
+  const { database } = log;
+  const reached = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  const slow: Projection = {
+    ...lists,
+    async apply(tx, event) {
+      reached.resolve();
+      await released.promise;
+      await lists.apply(tx, event);
+    },
+  };
+  const projector = new Projector(database, { projections: [slow], upcast });
+  await appendAll(log.appender, "x", [created("a")]);
+  const first = projector.catchUp();
+  await reached.promise;
+  await appendAll(log.appender, "x", [created("b")], 1);
+  const asked = Promise.all([projector.catchUp(), projector.waitFor(2)]);
+  released.resolve();
+  await Promise.all([first, asked]);
+  expect(await rows(database)).toEqual(["a@1", "b@2"]);
+});
+
 test("following keeps up until the signal", async () => {
   await using log = await exampleLog();
   const ends = new AbortController();
