@@ -1,0 +1,26 @@
+import type { FleetView } from "@sluice/proto/api/fleet";
+import { streamOf } from "@sluice/proto/events/event";
+import { reconsider } from "../assignments/reconsider.ts";
+import { execute } from "../context/execute.ts";
+import type { Context } from "../context/services.ts";
+import { sideBySide } from "../context/side-by-side.ts";
+import { allServers } from "../servers/targeted.ts";
+import { decideFrozen, fleetEntity } from "./decide.ts";
+import { showFleet } from "./show.ts";
+
+/** Ends a freeze, and catches up with what servers reported of themselves meanwhile. */
+export async function thawFleet(ctx: Context, { reason }: { reason: string }): Promise<FleetView> {
+  const { events } = await execute(ctx, {
+    stream: streamOf.fleet(),
+    entity: fleetEntity,
+    reason,
+    decide: (state) => decideFrozen(state, false),
+  });
+  if (events.length > 0) {
+    const servers = await allServers(ctx);
+    await sideBySide(servers, 8, ({ server }) =>
+      reconsider(ctx, server, { cause: "facts", reason: "thawed: its facts or labels may have changed" }),
+    );
+  }
+  return await showFleet(ctx);
+}

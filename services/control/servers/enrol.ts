@@ -1,0 +1,46 @@
+import { serverTable } from "@sluice/db/schema/servers";
+import { SluiceError } from "@sluice/proto/base/errors";
+import { streamOf } from "@sluice/proto/events/event";
+import type { EnrolReply, EnrolRequest } from "@sluice/proto/wire/enrol";
+import { eq } from "drizzle-orm";
+import { execute } from "../context/execute.ts";
+import { asSluice, type Services } from "../context/services.ts";
+import { hashToken } from "./add.ts";
+import { decideEnrol } from "./decide.ts";
+import { serverEntity } from "./state.ts";
+
+/** Trades a one-time token for a name, a login and the keys to obey. The agent is the actor. */
+export async function enrolServer(
+  services: Services,
+  { token, publicKey, natsKey }: EnrolRequest,
+): Promise<EnrolReply> {
+  const { database, enrolment, epoch, ids } = services;
+  const tokenHash = hashToken(token);
+  const [row] = await database.db
+    .select({ server: serverTable.server })
+    .from(serverTable)
+    .where(eq(serverTable.tokenHash, tokenHash));
+  if (!row) {
+    throw new SluiceError("UNAUTHENTICATED", "no server was added with this token", {
+      cure: "add the server and give its agent the token that is printed",
+    });
+  }
+  const { server } = row;
+  await execute(
+    { ...asSluice(services, ids.uuid()), actor: `agent:${server}` },
+    {
+      stream: streamOf.server(server),
+      entity: serverEntity,
+      reason: "enrolled",
+      decide: (state) => (state.tokenHash === tokenHash ? decideEnrol(state, { publicKey, natsKey }) : []),
+    },
+  );
+  const jwt = await enrolment.issueJwt?.(server, natsKey);
+  return {
+    server,
+    epoch,
+    keys: { ...enrolment.keys },
+    nats: { urls: [...enrolment.natsUrls], ...(jwt === undefined ? {} : { jwt }) },
+    control: [...enrolment.control],
+  };
+}

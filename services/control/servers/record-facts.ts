@@ -1,0 +1,45 @@
+import { factsTable, serverFactsTable } from "@sluice/db/schema/servers";
+import { digestOf } from "@sluice/proto/base/digest";
+import type { Facts } from "@sluice/proto/manifest/facts";
+import { eq } from "drizzle-orm";
+import { reconsider } from "../assignments/reconsider.ts";
+import type { Context } from "../context/services.ts";
+
+/**
+ * A server says what it is. Facts are no events; where they change what the server must hold, that is one.
+ * They are stored last: what was cut short before is done again when the report comes again.
+ */
+export async function recordFacts(ctx: Context, server: string, facts: Facts): Promise<void> {
+  const digest = digestOf(facts);
+  const at = ctx.clock.now().toISOString();
+  const stored = await factsOf(ctx, server);
+  ctx.protected.learn(server, facts);
+  if (stored?.digest !== digest) {
+    const result = await reconsider(ctx, server, { cause: "facts", reason: "its facts changed", facts });
+    if (result.kind === "refused") {
+      ctx.log.warn(
+        { server, problems: result.problems },
+        "what it holds can't be made anew with its new facts",
+      );
+    }
+  }
+  await ctx.database.db.insert(factsTable).values({ digest, facts }).onConflictDoNothing();
+  const row = { digest, at };
+  await ctx.database.db
+    .insert(serverFactsTable)
+    .values({ server, ...row })
+    .onConflictDoUpdate({ target: serverFactsTable.server, set: row });
+}
+
+/** What a server last said of itself; undefined before its first report. */
+export async function factsOf(
+  ctx: Context,
+  server: string,
+): Promise<{ facts: Facts; digest: string; at: string } | undefined> {
+  const [row] = await ctx.database.db
+    .select({ facts: factsTable.facts, digest: factsTable.digest, at: serverFactsTable.at })
+    .from(serverFactsTable)
+    .innerJoin(factsTable, eq(factsTable.digest, serverFactsTable.digest))
+    .where(eq(serverFactsTable.server, server));
+  return row;
+}
