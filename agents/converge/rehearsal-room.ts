@@ -1,0 +1,135 @@
+import { SluiceError } from "@sluice/proto/base/errors";
+import type { DeviceFacts } from "@sluice/proto/manifest/facts";
+import { HOOKS, type ManifestDevice, type ManifestExternal } from "@sluice/proto/manifest/manifest";
+import type { RehearsalNamespace } from "../exec/rehearsal-namespace.ts";
+
+/**
+ * Furnishes a rehearsal so that the very scripts of the live namespace run in it and mean the same.
+ *
+ * 1. Devices of the same name, MTU, queue length and addresses: tc computes with them, and prints them. They are veth
+ *    pairs whose other end stands in the same namespace; nothing they send arrives anywhere.
+ * 2. Stubs for what is foreign and referred to: empty chains and sets.
+ * 3. Two or three commands in all, whatever the number of devices.
+ */
+export interface RoomTools {
+  /** restore commands of the backend in use */
+  restore4: string;
+  restore6: string;
+}
+
+const PLAIN_TOOLS: RoomTools = { restore4: "iptables-restore", restore6: "ip6tables-restore" };
+const VETH_MTU = { min: 68, max: 65_535 };
+const DEFAULT_MTU = 1500;
+const DEFAULT_QUEUE_LENGTH = 1000;
+
+/** Set types whose `create` says no family, with what it says instead. */
+const SET_OPTIONS: Readonly<Record<string, string>> = {
+  "bitmap:ip": "range 0.0.0.0/16",
+  "bitmap:ip,mac": "range 0.0.0.0/16",
+  "bitmap:port": "range 0-65535",
+  "hash:mac": "",
+  "list:set": "",
+};
+
+/**
+ * The devices to set up: those whose shaping is ours, and those that have addresses of their own. One that is ours and
+ * isn't there yet gets what a new Ethernet device has.
+ */
+export function roomDevices(known: readonly DeviceFacts[], shaped: readonly ManifestDevice[]): DeviceFacts[] {
+  const ifbs = new Set(shaped.map((one) => one.ingress?.ifb));
+  const isOurs = (name: string) => shaped.some((one) => one.device === name);
+  const standing = known.filter(
+    ({ name, addresses }) => name !== "lo" && !ifbs.has(name) && (isOurs(name) || addresses.length > 0),
+  );
+  const missing = shaped.filter(
+    ({ device }) => device !== "lo" && !known.some(({ name }) => name === device),
+  );
+  return [
+    ...standing,
+    ...missing.map(({ device }) => ({
+      name: device,
+      mtu: DEFAULT_MTU,
+      txQueueLength: DEFAULT_QUEUE_LENGTH,
+      addresses: [],
+    })),
+  ];
+}
+
+export async function furnish(
+  ns: RehearsalNamespace,
+  devices: readonly DeviceFacts[],
+  external: ManifestExternal,
+  tools: RoomTools = PLAIN_TOOLS,
+): Promise<void> {
+  const addresses = devices.flatMap(addressLines);
+  // one after the other where they build on each other: addresses need the devices
+  await Promise.all([
+    must(ns, "ip", ["-batch", "-"], devices.flatMap(deviceLines)),
+    must(ns, "ipset", ["restore"], external.sets.map(setLine)),
+    must(ns, tools.restore4, ["--noflush"], chainLines(external, 4)),
+    must(ns, tools.restore6, ["--noflush"], chainLines(external, 6)),
+  ]);
+  // an address that this namespace can't have (IPv6 switched off for new namespaces) is no reason to stop
+  if (addresses.length > 0) await ns.run("ip", ["-force", "-batch", "-"], { input: asText(addresses) });
+}
+
+function deviceLines({ name, mtu, txQueueLength }: DeviceFacts, index: number): string[] {
+  const device = plain(name);
+  const peer = `slroom-${index}`;
+  const size = `mtu ${Math.min(VETH_MTU.max, Math.max(VETH_MTU.min, mtu))} txqueuelen ${txQueueLength}`;
+  return [
+    `link add name ${device} ${size} type veth peer name ${peer} ${size}`,
+    // no link-local addresses: nobody asks for them, and each would first have to be found unique
+    `link set dev ${device} addrgenmode none`,
+    `link set dev ${peer} addrgenmode none`,
+    `link set dev ${peer} up`,
+    `link set dev ${device} up`,
+  ];
+}
+
+function addressLines({ name, addresses }: DeviceFacts): string[] {
+  return addresses.map(
+    (address) => `address add ${plain(address)} dev ${plain(name)}${address.includes(":") ? " nodad" : ""}`,
+  );
+}
+
+function setLine({ name, type, family }: ManifestExternal["sets"][number]): string {
+  const options = SET_OPTIONS[type] ?? `family ${family === 6 ? "inet6" : "inet"}`;
+  return `create ${plain(name)} ${plain(type)} ${options}`.trim();
+}
+
+function chainLines(external: ManifestExternal, family: 4 | 6): string[] {
+  const builtIn: readonly string[] = HOOKS;
+  const tables = Map.groupBy(
+    external.chains.filter((chain) => chain.family === family && !builtIn.includes(chain.name)),
+    (chain) => chain.table,
+  );
+  return [...tables].flatMap(([table, chains]) => [
+    `*${table}`,
+    ...chains.map(({ name }) => `:${plain(name)} - [0:0]`),
+    "COMMIT",
+  ]);
+}
+
+/** These names reach the tools as text on stdin: one word each, and no option. */
+function plain(word: string): string {
+  if (/^[\x21-\x7e]+$/.test(word) && !/["'#\\]|^-/.test(word)) return word;
+  throw new SluiceError("INVALID", `${JSON.stringify(word)} can't be the name of a device, a chain or a set`);
+}
+
+async function must(
+  ns: RehearsalNamespace,
+  command: string,
+  args: readonly string[],
+  lines: readonly string[],
+): Promise<void> {
+  if (lines.length === 0) return;
+  const { code, stderr, timedOut } = await ns.run(command, args, { input: asText(lines) });
+  if (code === 0) return;
+  const reason = timedOut ? "no answer in time" : stderr.trim();
+  throw new SluiceError("INTERNAL", `the rehearsal can't be furnished: ${command}: ${reason}`);
+}
+
+function asText(lines: readonly string[]): string {
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,52 @@
+/**
+ * Which of the words that tc prints are compared.
+ *
+ * Some values follow the device or the kernel's mood when nobody gave them. They are compared only where the target
+ * gives them; else a longer queue on the live device would look like drift.
+ */
+const UNLESS_GIVEN: Readonly<Record<string, readonly string[]>> = {
+  htb: ["direct_qlen"], // the device's txqueuelen
+  pfifo: ["limit"], // the device's txqueuelen
+  bfifo: ["limit"], // txqueuelen × MTU
+  pfifo_head_drop: ["limit"], // the device's txqueuelen
+  sfq: ["quantum"], // MTU + link header
+  fq: ["quantum", "initial_quantum"], // MTU + link header
+  fq_codel: ["quantum", "memory_limit"], // MTU + link header; memory by machine
+  fq_pie: ["quantum", "memory_limit"],
+  drr: ["quantum"], // MTU + link header
+  qfq: ["maxpkt"], // MTU + link header
+  cake: ["memlimit"],
+  netem: ["seed"], // random at each start
+};
+
+/** HTB keeps these for every class and prints them for leaves only. */
+const LEAF_ONLY = ["prio", "quantum"];
+
+export interface Asked {
+  kind: string;
+  args: readonly string[];
+  /** the class is a leaf on one side of the comparison and not on the other */
+  isLeafOnOneSide: boolean;
+}
+
+export function comparableWords(words: readonly string[], asked: Asked): string[] {
+  const dropped = new Set((UNLESS_GIVEN[asked.kind] ?? []).filter((key) => !asked.args.includes(key)));
+  if (asked.isLeafOnOneSide) for (const key of LEAF_ONLY) dropped.add(key);
+  return withoutKeys(words, dropped);
+}
+
+/** For people: without what tc prints in its detailed and raw modes and nobody writes. */
+export function readableWords(words: readonly string[]): string[] {
+  const plain = words.filter((word) => !/^\[[0-9a-f]+\]$/.test(word)).map((word) => word.replace(/\/1$/, ""));
+  return plain.filter((word, index) => {
+    const pair = `${word} ${plain[index + 1]}`;
+    const before = `${plain[index - 1]} ${word}`;
+    return !NOISE.has(pair) && !NOISE.has(before) && word !== "buffer" && word !== "cbuffer";
+  });
+}
+
+const NOISE = new Set(["linklayer ethernet", "mpu 0b", "ver 3.17"]);
+
+function withoutKeys(words: readonly string[], dropped: ReadonlySet<string>): string[] {
+  return words.filter((word, index) => !dropped.has(word) && !dropped.has(words[index - 1] ?? ""));
+}
