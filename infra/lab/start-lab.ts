@@ -1,0 +1,181 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Client, createClient } from "@sluice/cli/client";
+import type { Context } from "@sluice/cli/context";
+import { createAuthority, natsServerConfig } from "@sluice/control/link/authority";
+import { type NatsServer, startNats } from "../fixtures/nats.ts";
+import { type PostgresServer, startPostgres } from "../fixtures/postgres.ts";
+import { createFabric, type Fabric } from "../net/fabric.ts";
+import { relayTcpToUnix, relayUnixToTcp } from "../net/relay.ts";
+import { type Station, startStation } from "../packets/station.ts";
+import { cleanUpOnDeath } from "../process/janitor.ts";
+import { waitUntil } from "../process/wait-until.ts";
+import { type AgentProcess, startAgentProcess } from "./agent-process.ts";
+import { type ControlProcess, startControlProcess } from "./control-process.ts";
+import { openServerServices } from "./server-services.ts";
+
+/**
+ * A whole Sluice on one machine: control and NATS in a namespace of their own, each server a namespace with the real
+ * agent in it, a client beside them, Postgres below.
+ *
+ * 1. Everything is real; only the wires are virtual.
+ * 2. `stop()` leaves nothing, whatever failed on the way; neither does the death of this process.
+ * 3. The default namespace gets one listener on 127.0.0.1, the way to the API, and nothing else.
+ */
+export interface Lab extends AsyncDisposable {
+  readonly fabric: Fabric;
+  readonly postgres: PostgresServer;
+  readonly nats: NatsServer;
+  readonly control: ControlProcess;
+  readonly agents: readonly AgentProcess[];
+  /** the way to the API for anybody on this machine */
+  readonly context: Context;
+  readonly client: Client;
+  /** makes connections from the host `client` */
+  readonly outside: Station;
+  readonly folder: string;
+  agent(server: string): AgentProcess;
+  stop(): Promise<void>;
+}
+
+export interface LabOptions {
+  /** logs, sockets and the state of control and agents; made, and removed again by `stop` */
+  folder: string;
+  /** before every namespace's name; "" gives `server-1` … */
+  prefix?: string;
+  servers?: number;
+  /** the agent's program: the bundle, or agents/main.ts */
+  agentProgram: string;
+  progress?(what: string): void;
+}
+
+const API_PORT = 7700;
+const NATS_PORT = 4222;
+const READY_MS = 60_000;
+
+export async function startLab(options: LabOptions): Promise<Lab> {
+  const { folder, progress = () => undefined } = options;
+  await using stack = new AsyncDisposableStack();
+  await mkdir(folder, { recursive: true, mode: 0o755 });
+  const janitor = cleanUpOnDeath({ directories: [folder] });
+  stack.defer(async () => {
+    await rm(folder, { recursive: true, force: true });
+    janitor.release();
+  });
+
+  progress("namespaces");
+  const fabric = stack.use(
+    await createFabric({
+      ...(options.prefix === undefined ? {} : { prefix: options.prefix }),
+      servers: options.servers ?? 4,
+    }),
+  );
+  const home = fabric.host("control");
+
+  progress("postgres and nats");
+  const authority = await createAuthority();
+  const [postgres, nats] = await Promise.all([
+    startPostgres(),
+    startNats({
+      own: true,
+      namespace: home.namespace,
+      host: home.ipv4,
+      port: NATS_PORT,
+      config: natsServerConfig(authority),
+    }),
+  ]);
+  stack.defer(() => postgres.stop());
+  stack.defer(() => nats.stop());
+  const database = new URL(postgres.url);
+  const databaseSocket = join(folder, `.s.PGSQL.${database.port || 5432}`);
+  stack.use(
+    await relayUnixToTcp({
+      socketPath: databaseSocket,
+      host: database.hostname,
+      port: Number(database.port || 5432),
+    }),
+  );
+
+  progress("control");
+  const stateFolder = join(folder, "control");
+  await mkdir(stateFolder, { mode: 0o700 });
+  await writeFile(join(stateFolder, "nats-authority.json"), JSON.stringify(authority), { mode: 0o600 });
+  const token = randomBytes(24).toString("hex");
+  const socketPath = join(folder, "control.sock");
+  const control = startControlProcess({
+    namespace: home.namespace,
+    logFile: join(folder, "control.log"),
+    environment: {
+      DATABASE_URL: postgres.url,
+      SLUICE_DATABASE_HOST: folder,
+      NATS_URL: nats.url,
+      SLUICE_STATE: stateFolder,
+      SLUICE_LISTEN: `${home.ipv4}:${API_PORT},${socketPath}`,
+      SLUICE_ADMIN_TOKEN: token,
+      SLUICE_ADMIN_NAME: process.env.SUDO_USER ?? process.env.USER ?? "root",
+      SLUICE_AGENT_CONTROL: `${home.ipv4}:${API_PORT},${home.ipv4}:${NATS_PORT}`,
+    },
+  });
+  stack.defer(() => control.stop());
+  const api = stack.use(await relayTcpToUnix({ listenPort: 0, socketPath }));
+  const context = { url: `http://127.0.0.1:${api.port}`, token };
+  const client = createClient(context);
+  await waitUntil("control's answer", READY_MS, async () => {
+    await client.fleet.show.query();
+    return true;
+  });
+
+  progress("agents");
+  const agents: AgentProcess[] = [];
+  stack.defer(async () => void (await Promise.all(agents.map((agent) => agent.stop()))));
+  for (const host of fabric.servers) {
+    const added = await client.servers.add.mutate({
+      server: host.name,
+      labels: { site: "lab" },
+      reason: "the lab starts",
+    });
+    stack.use(await openServerServices(host.namespace));
+    agents.push(
+      startAgentProcess({
+        server: host.name,
+        namespace: host.namespace,
+        stateFolder: join(folder, host.name),
+        program: options.agentProgram,
+        controlUrl: `http://${home.ipv4}:${API_PORT}`,
+        joinToken: added.token,
+        logFile: join(folder, `${host.name}.log`),
+      }),
+    );
+  }
+  await waitUntil("every agent's enrolment and facts", READY_MS, async () => {
+    const rows = await client.servers.ls.query({});
+    return rows.every(({ connected, state }) => connected && state !== "added");
+  });
+  const outside = stack.use(await startStation(fabric.host("client").namespace));
+
+  const owned = stack.move();
+  let stopping: Promise<void> | undefined;
+  function stop(): Promise<void> {
+    stopping ??= owned.disposeAsync();
+    return stopping;
+  }
+  return {
+    fabric,
+    postgres,
+    nats,
+    control,
+    agents,
+    context,
+    client,
+    outside,
+    folder,
+    agent(server) {
+      const found = agents.find((agent) => agent.server === server);
+      if (found === undefined) throw new Error(`no agent on ${server}`);
+      return found;
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
