@@ -1,0 +1,84 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { messageOf } from "@sluice/proto/base/errors";
+import type { ConfirmRequest } from "@sluice/proto/wire/envelope";
+import { parseEndpoint } from "./dial.ts";
+import type { ConvergeParts, Issued } from "./parts.ts";
+
+const PATH_TIMEOUT_MS = 5_000;
+const TRY_MIN_MS = 1_000;
+const TRY_MAX_MS = 10_000;
+const PAUSE_MS = 200;
+const DIAL_MS = 1_000;
+
+/** Before the first write: can control be asked at all? A reason why not: the change waits. */
+export async function isPathUp(parts: ConvergeParts, issued: Issued): Promise<string | undefined> {
+  try {
+    const reply = await parts.confirm(requestOf(parts, issued, "preflight"), PATH_TIMEOUT_MS);
+    return reply.ok ? undefined : reply.reason;
+  } catch (error) {
+    return `control can't be asked: ${messageOf(error)}`;
+  }
+}
+
+/**
+ * Asks control, over a new connection each time, until it answers or the time is over. Control's no is final. Where its
+ * endpoints still take connections and only the service is silent, the change isn't to blame: the deadline is moved
+ * once, by `extend`. Throws with the reason when there is no yes.
+ */
+export async function confirm(
+  parts: ConvergeParts,
+  issued: Issued,
+  time: { untilMs: number; extend(): Promise<number> },
+): Promise<void> {
+  const request = requestOf(parts, issued, "confirm");
+  let { untilMs } = time;
+  let extended = false;
+  for (;;) {
+    const leftMs = untilMs - parts.clock.nowMs();
+    let reason: string;
+    try {
+      const reply = await parts.confirm(
+        request,
+        Math.min(leftMs, Math.max(TRY_MIN_MS, Math.min(TRY_MAX_MS, leftMs / 3))),
+      );
+      if (reply.ok) return;
+      throw new ConfirmRefused(reply.reason);
+    } catch (error) {
+      if (error instanceof ConfirmRefused) throw error;
+      reason = messageOf(error);
+    }
+    if (parts.clock.nowMs() + PAUSE_MS < untilMs) {
+      await delay(PAUSE_MS);
+    } else if (!extended && (await takesConnections(parts))) {
+      extended = true;
+      untilMs = await time.extend();
+      parts.log("control takes connections and doesn't answer: the deadline is moved once");
+    } else {
+      throw new Error(`control could not be asked after the change: ${reason}`);
+    }
+  }
+}
+
+class ConfirmRefused extends Error {
+  constructor(reason: string) {
+    super(`control did not confirm: ${reason}`);
+    this.name = "ConfirmRefused";
+  }
+}
+
+/** TCP to two of control's endpoints, or to all where there are fewer. */
+async function takesConnections(parts: ConvergeParts): Promise<boolean> {
+  const endpoints = parts.local().control.flatMap((text) => parseEndpoint(text) ?? []);
+  const tries = await Promise.allSettled(
+    endpoints.map(({ address, port }) => parts.dial(address, port, DIAL_MS)),
+  );
+  const open = tries.filter(({ status }) => status === "fulfilled").length;
+  return open > 0 && open >= Math.min(2, endpoints.length);
+}
+
+function requestOf(parts: ConvergeParts, issued: Issued, phase: ConfirmRequest["phase"]): ConfirmRequest {
+  const { epoch, generation, digest } = issued.issue;
+  const ports = phase === "confirm" ? issued.manifest.reach.map(({ port }) => port) : [];
+  const reach = parts.ownAddresses().flatMap((address) => ports.map((port) => ({ address, port })));
+  return { epoch, generation, digest, phase, reach };
+}

@@ -1,0 +1,128 @@
+import type { ApplyStats, Refusal } from "@sluice/proto/wire/report";
+import { apply, isEmpty, removeOldSets } from "./apply.ts";
+import { confirm, isPathUp } from "./confirm.ts";
+import { closeJournal, openJournal } from "./journal.ts";
+import { readAll, renderAll } from "./kernel.ts";
+import type { ConvergeParts, Issued, Outcome, Standing, Step } from "./parts.ts";
+import { ProbeFailed, probe } from "./probe.ts";
+import { refusalOf } from "./refusals.ts";
+import { rehearse } from "./rehearse.ts";
+import { revert } from "./revert.ts";
+import { targetOf } from "./target.ts";
+import { verify } from "./verify.ts";
+
+/**
+ * One change, from a manifest that was taken to its outcome.
+ *
+ *   rehearse ──no──▶ refused
+ *      │
+ *      ├─ nothing differs ─▶ settle ─▶ confirmed, 0 writes, no journal
+ *      ▼
+ *   preflight ──no──▶ refused
+ *      ▼
+ *   path ──down──▶ waits                    nothing was written until here
+ *      ▼
+ *   journal ──no──▶ refused                 undo files, journal, runner: all there before the first write
+ *      ▼
+ *   apply ─▶ verify ─▶ probe ─▶ confirm ──no, at any of them──▶ revert ─▶ settle ─▶ reverted
+ *      ▼ yes
+ *   seal ─▶ settle ─▶ confirmed             the mark on the disk is the point of no return
+ *
+ * 1. `settle` is the caller's: it keeps what is held now and tells control. It is called before the journal goes, so an
+ *    outcome may be told twice after a crash, and is never lost.
+ * 2. If this process dies anywhere below `journal`, the runner undoes at the deadline, or the next start does.
+ * 3. After a revert the server holds what it held; what that was isn't changed here.
+ *
+ * Never write to the live namespace outside `apply` and `seal`, and never go back after the mark.
+ */
+export async function converge(
+  parts: ConvergeParts,
+  issued: Issued,
+  standing: Standing | undefined,
+  settle: (outcome: Exclude<Outcome, { kind: "waits" }>) => Promise<void>,
+): Promise<Outcome> {
+  const { drivers, live, clock } = parts;
+  const stats: ApplyStats = { phasesMs: {}, writes: 0 };
+
+  async function step<T>(name: Step, work: () => Promise<T>): Promise<T> {
+    const begunMs = clock.nowMs();
+    try {
+      await parts.at?.(name);
+      return await work();
+    } finally {
+      stats.phasesMs[name] = Math.round((clock.nowMs() - begunMs) * 10) / 10;
+    }
+  }
+
+  async function settled(outcome: Exclude<Outcome, { kind: "waits" }>): Promise<Outcome> {
+    await settle(outcome);
+    return outcome;
+  }
+  const refused = (refusal: Refusal) => settled({ kind: "refused", refusal, stats });
+
+  const target = targetOf(issued.manifest, parts.local(), parts.listEntries, standing?.manifest);
+  const rehearsed = await step("rehearse", () => rehearse(parts, target, standing));
+  if (!rehearsed.ok) return await refused(rehearsed.refusal);
+  const { want } = rehearsed;
+  const next: Standing = { issue: issued.issue, manifest: issued.manifest, target, want };
+  const confirmed = () => settled({ kind: "confirmed", stats, standing: next });
+
+  const plan = renderAll(drivers, target, want, await readAll(drivers, live, target));
+  if (isEmpty(plan)) return await confirmed();
+
+  const inTheWay = await step("preflight", () => parts.preflight(target, standing?.target));
+  if (inTheWay.length > 0) return await refused({ step: "preflight", reason: inTheWay.join("; ") });
+
+  if (!issued.local) {
+    const down = await step("path", () => isPathUp(parts, issued));
+    if (down !== undefined) return { kind: "waits", reason: down };
+  }
+
+  try {
+    await step("journal", () => openJournal(parts, issued, { before: standing?.target, after: target }));
+  } catch (error) {
+    await parts.undo.runner.revert().catch(() => undefined); // a runner that watches is sent home
+    await closeJournal(parts);
+    return await refused(refusalOf("journal", error));
+  }
+  const { deadlineMs } = issued.manifest;
+  // the agent gives up a little before the runner would: then it lives to tell
+  const untilMs = clock.nowMs() + deadlineMs - Math.min(2_000, deadlineMs / 5);
+
+  let at: Refusal["step"] = "apply";
+  try {
+    stats.writes += await step("apply", () => apply(parts, plan));
+    at = "verify";
+    await step("verify", () => verify(parts, target, want));
+    at = "probe";
+    await step("probe", () =>
+      probe(parts, issued.manifest.probes, clock.nowMs() + (untilMs - clock.nowMs()) / 2),
+    );
+    at = "confirm";
+    if (!issued.local)
+      await step("confirm", () =>
+        confirm(parts, issued, { untilMs, extend: () => extend(parts, deadlineMs) }),
+      );
+    await step("seal", () => parts.undo.folder.markConfirmed());
+  } catch (error) {
+    const origin = error instanceof ProbeFailed ? { origin: error.origin } : {};
+    const refusal = await revert(parts, { ...refusalOf(at, error), ...origin });
+    await settle({ kind: "reverted", refusal, stats });
+    await closeJournal(parts);
+    return { kind: "reverted", refusal, stats };
+  }
+
+  // confirmed: a set that won't go is drift, and no reason to go back
+  stats.writes += await removeOldSets(parts, plan).catch((error) => {
+    parts.log(`old sets are still there: ${String(error)}`);
+    return 0;
+  });
+  const outcome = await confirmed();
+  await closeJournal(parts);
+  return outcome;
+}
+
+async function extend(parts: ConvergeParts, deadlineMs: number): Promise<number> {
+  await parts.undo.folder.order(parts.clock.uptimeMs() + deadlineMs, "kill");
+  return parts.clock.nowMs() + deadlineMs - Math.min(2_000, deadlineMs / 5);
+}

@@ -1,0 +1,85 @@
+import type { Refusal } from "@sluice/proto/wire/report";
+import type { Script, Target } from "../drivers/driver.ts";
+import { renderTc } from "../drivers/tc/render.ts";
+import { bootId } from "../state/process-id.ts";
+import type { Journal } from "../state/schemas.ts";
+import { changedDevices, renderUndo } from "../undo/render-undo.ts";
+import type { ConvergeParts, Issued } from "./parts.ts";
+
+const NOTHING: Target = { sets: [], chains: [], hooks: [], devices: [], external: { chains: [], sets: [] } };
+
+/**
+ * Everything needed to undo the change is on the disk, and somebody watches the deadline, when this returns. Only then
+ * may anything be written. In this order: undo files, journal, runner. So a journal without a runner is possible, and
+ * means that nothing was written; a runner without a journal isn't.
+ */
+export async function openJournal(
+  parts: ConvergeParts,
+  issued: Issued,
+  change: { before: Target | undefined; after: Target },
+): Promise<void> {
+  const { undo, state, clock } = parts;
+  const previous = change.before ?? NOTHING;
+  const files = renderUndo({
+    previous,
+    next: change.after,
+    tcBuild: buildOnBare(previous, change.after),
+    tool: undo.tool,
+  });
+  await undo.folder.prepare(undo.script, files, undo.agent);
+  await state.journal.write({
+    ...issued.issue,
+    manifest: issued.text,
+    boot: bootId(),
+    startedAt: clock.wall().toISOString(),
+    local: issued.local,
+  });
+  await undo.runner.start();
+  await undo.folder.order(clock.uptimeMs() + issued.manifest.deadlineMs, "kill");
+}
+
+/** The agent gives the change up: from here on a restart knows why. */
+export async function noteRefusal(parts: ConvergeParts, refusal: Refusal): Promise<void> {
+  const stored = await parts.state.journal.read();
+  if (stored.kind === "value") await parts.state.journal.write({ ...stored.value, refusal });
+}
+
+/** The change is over and told: journal first, so that nobody undoes what is settled. */
+export async function closeJournal(parts: Pick<ConvergeParts, "state" | "undo">): Promise<void> {
+  await parts.undo.runner.ended();
+  await parts.state.journal.remove();
+  await parts.undo.folder.clear();
+}
+
+/** IFB devices are made by the undo itself. */
+function buildOnBare(previous: Target, next: Target): Script[] {
+  const devices = changedDevices(previous, next);
+  return renderTc({ ...NOTHING, devices }, undefined, { devices: {} }).build.filter(
+    ({ tool }) => tool === "tc",
+  );
+}
+
+export type Recovery =
+  /** nothing was under way */
+  | "none"
+  /** control said yes before the agent ended: settle it as confirmed */
+  | "seal"
+  /** the machine was restarted: the kernel is empty, there is nothing to undo */
+  | "gone"
+  /** the runner has undone it */
+  | "undone"
+  /** still there: undo it now */
+  | "undo";
+
+/** What to do about a change that was under way when the agent ended. Pure. */
+export function decideRecovery(found: {
+  journal: Pick<Journal, "boot"> | undefined;
+  boot: string;
+  confirmed: boolean;
+  outcome: "none" | "pending" | "reverted" | "partial";
+}): Recovery {
+  if (found.journal === undefined) return "none";
+  if (found.confirmed) return "seal";
+  if (found.journal.boot !== found.boot) return "gone";
+  return found.outcome === "pending" ? "undo" : "undone";
+}

@@ -1,0 +1,86 @@
+import type { Manifest } from "@sluice/proto/manifest/manifest";
+import type { ApplyStats, Refusal } from "@sluice/proto/wire/report";
+import type { Target } from "../drivers/driver.ts";
+import type { Namespace } from "../exec/namespace.ts";
+import type { AgentLink } from "../link/link.ts";
+import type { Issue } from "../state/schemas.ts";
+import type { StateFolder } from "../state/state-folder.ts";
+import type { Runner } from "../undo/runner.ts";
+import type { AgentMark, UndoFolder } from "../undo/undo-folder.ts";
+import type { Dial } from "./dial.ts";
+import type { Drivers, Snapshots } from "./kernel.ts";
+import type { Preflight } from "./preflight.ts";
+import type { ListEntries, Local } from "./target.ts";
+
+/** Everything that a change touches, given by whoever runs the agent. */
+export interface ConvergeParts {
+  live: Namespace;
+  drivers: Drivers;
+  /** a throw-away namespace with this server's devices and the foreign objects of the target in it */
+  openRoom: OpenRoom;
+  /** looks for what is foreign and in the way, in the live namespace */
+  preflight: Preflight;
+  local(): Local;
+  /** this server's addresses that can be dialled from elsewhere */
+  ownAddresses(): readonly string[];
+  listEntries: ListEntries;
+  confirm: AgentLink["confirm"];
+  dial: Dial;
+  state: StateFolder;
+  undo: { script: string; folder: UndoFolder; runner: Runner; agent: AgentMark; tool: UndoTool };
+  clock: Clock;
+  log: Log;
+  /** called when a step begins; what it throws fails the step. For fault tests. */
+  at?: ((step: Step) => Promise<void> | void) | undefined;
+}
+
+export type Step =
+  | "rehearse"
+  | "preflight"
+  | "path"
+  | "journal"
+  | "apply"
+  | "verify"
+  | "probe"
+  | "confirm"
+  | "seal";
+export type UndoTool = (family: 4 | 6, verb?: "restore") => string;
+export type Log = (message: string, more?: Readonly<Record<string, unknown>>) => void;
+
+export interface Clock {
+  /** monotonic */
+  nowMs(): number;
+  /** since boot, suspended time included: what deadlines are told in */
+  uptimeMs(): number;
+  wall(): Date;
+}
+
+export interface Room {
+  at: Namespace;
+  close(): Promise<void>;
+}
+export type OpenRoom = (target: Target) => Promise<Room>;
+
+/** A manifest that was issued to this server. `text` is its blob, byte for byte. */
+export interface Issued {
+  issue: Issue;
+  manifest: Manifest;
+  text: string;
+  /** asked for on the server itself: nobody is asked to confirm */
+  local: boolean;
+}
+
+/** What the server holds, and how its kernel spells it. */
+export interface Standing {
+  issue: Issue;
+  manifest: Manifest;
+  target: Target;
+  want: Snapshots;
+}
+
+export type Outcome =
+  | { kind: "confirmed"; stats: ApplyStats; standing: Standing }
+  | { kind: "refused"; refusal: Refusal; stats: ApplyStats }
+  | { kind: "reverted"; refusal: Refusal; stats: ApplyStats }
+  /** nothing was touched; it is to be tried again */
+  | { kind: "waits"; reason: string };

@@ -1,0 +1,30 @@
+import type { Difference } from "@sluice/proto/manifest/difference";
+import type { Manifest } from "@sluice/proto/manifest/manifest";
+import type { Refusal } from "@sluice/proto/wire/report";
+import { diffAll, readAll } from "./kernel.ts";
+import type { ConvergeParts, Standing } from "./parts.ts";
+import { rehearse } from "./rehearse.ts";
+import { targetOf } from "./target.ts";
+
+export interface PlanAnswer {
+  refusal: Refusal | undefined;
+  differences: Difference[];
+  warnings: string[];
+}
+
+/** What a manifest would change here, by rehearsing it and looking at the live namespace. Writes nothing there. */
+export async function plan(
+  parts: ConvergeParts,
+  manifest: Manifest,
+  standing: Standing | undefined,
+): Promise<PlanAnswer> {
+  const target = targetOf(manifest, parts.local(), parts.listEntries, standing?.manifest);
+  const rehearsed = await rehearse(parts, target, standing);
+  if (!rehearsed.ok) return { refusal: rehearsed.refusal, differences: [], warnings: [] };
+  const have = await readAll(parts.drivers, parts.live, target);
+  const differences = diffAll(parts.drivers, target, rehearsed.want, have);
+  const inTheWay = await parts.preflight(target, standing?.target);
+  const refusal: Refusal | undefined =
+    inTheWay.length === 0 ? undefined : { step: "preflight", reason: inTheWay.join("; ") };
+  return { refusal, differences, warnings: [] };
+}

@@ -1,0 +1,89 @@
+import type { Difference } from "@sluice/proto/manifest/difference";
+import type { Refusal } from "@sluice/proto/wire/report";
+import type { Target } from "../drivers/driver.ts";
+import {
+  closeAll,
+  type Drivers,
+  diffAll,
+  readAll,
+  renderAll,
+  type Snapshots,
+  writeScripts,
+} from "./kernel.ts";
+import type { OpenRoom, Room } from "./parts.ts";
+import { refusalOf } from "./refusals.ts";
+import { withoutMembers } from "./target.ts";
+
+/**
+ * Tries a target on this server's own kernel, where nobody is hurt.
+ *
+ * 1. In one room it is built from nothing. What the kernel reads back there is what verify and drift compare with: no
+ *    spelling of iptables, ipset or tc is known to the agent.
+ * 2. In another, what stands now is built, and then changed by the very scripts that will run live: many failures live
+ *    only in the transition. It must end as the first one did.
+ * 3. A refusal carries the kernel's words and the policy's line.
+ *
+ * Never write to the live namespace here, and never compare with anything but the first room.
+ */
+export type Rehearsed = { ok: true; want: Snapshots } | { ok: false; refusal: Refusal };
+
+export interface RehearseParts {
+  drivers: Drivers;
+  openRoom: OpenRoom;
+}
+
+export async function rehearse(
+  parts: RehearseParts,
+  wanted: Target,
+  standing?: { target: Target } | undefined,
+): Promise<Rehearsed> {
+  const target = withoutMembers(wanted);
+  const built = inRoom(parts, target, (room) => build(parts.drivers, room, target));
+  const changed =
+    standing === undefined
+      ? undefined
+      : rehearseChange(parts, withoutMembers(standing.target), target, built);
+  const results = await Promise.allSettled([built, changed]);
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed !== undefined) return { ok: false, refusal: refusalOf("rehearse", failed.reason) };
+  return { ok: true, want: await built };
+}
+
+async function rehearseChange(
+  parts: RehearseParts,
+  before: Target,
+  target: Target,
+  built: Promise<Snapshots>,
+): Promise<void> {
+  const { drivers } = parts;
+  await inRoom(parts, { ...target, devices: [...before.devices, ...target.devices] }, async (room) => {
+    await build(drivers, room, before);
+    const want = await built;
+    const plan = renderAll(drivers, target, want, await readAll(drivers, room.at, target));
+    await writeScripts(drivers, room.at, [...plan.build, ...plan.remove, ...plan.removeSets]);
+    const left = diffAll(drivers, target, want, await readAll(drivers, room.at, target));
+    if (left.length > 0) throw new Error(`the change from what stands now leaves ${named(left)}`);
+  });
+}
+
+async function build(drivers: Drivers, room: Room, target: Target): Promise<Snapshots> {
+  const plan = renderAll(drivers, target, undefined, await readAll(drivers, room.at, target));
+  await writeScripts(drivers, room.at, plan.build);
+  return await readAll(drivers, room.at, target);
+}
+
+async function inRoom<T>(parts: RehearseParts, target: Target, work: (room: Room) => Promise<T>): Promise<T> {
+  const room = await parts.openRoom(target);
+  try {
+    return await work(room);
+  } finally {
+    await closeAll(parts.drivers, room.at);
+    await room.close();
+  }
+}
+
+export function named(differences: readonly Difference[]): string {
+  const first = differences.slice(0, 3).map(({ kind, object }) => `${object} ${kind}`);
+  const rest = differences.length - first.length;
+  return `${first.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`;
+}

@@ -1,0 +1,74 @@
+import type { Culprit } from "@sluice/proto/wire/report";
+import { type Monitors, startMonitors } from "./monitors.ts";
+import type { WatchedNamespace } from "./own-children.ts";
+
+/**
+ * When to look for drift.
+ *
+ * 1. A change that the kernel tells of: a little later, so that a burst is one look.
+ * 2. What it doesn't tell of (ipset, legacy tables): every `pollMs`.
+ * 3. Everything, every `fullCheckMs` or so: jittered, so that a fleet doesn't breathe in step.
+ * 4. Our own writes wake nobody.
+ */
+export interface WatchOptions {
+  at: WatchedNamespace;
+  /** every difference in these needs a look of its own; `all` for the full check */
+  onLook(look: Look): void;
+  pollMs: number;
+  fullCheckMs: number;
+  random(): number;
+  nowMs(): number;
+  log(message: string): void;
+}
+
+export interface Look {
+  why: "event" | "poll" | "full";
+  /** who changed something, as far as the kernel says, and when it was heard of */
+  by?: Culprit | undefined;
+  heardMs?: number | undefined;
+}
+
+export interface Watch {
+  close(): Promise<void>;
+}
+
+const DEBOUNCE_MS = 25;
+
+export function startWatch(options: WatchOptions): Watch {
+  let pending: { by: Culprit | undefined; heardMs: number } | undefined;
+  let debounce: NodeJS.Timeout | undefined;
+
+  function onChange(by: Culprit | undefined): void {
+    if (by?.pid !== undefined && options.at.isOwnChild(by.pid)) return;
+    pending = { by: by ?? pending?.by, heardMs: pending?.heardMs ?? options.nowMs() };
+    debounce ??= setTimeout(() => {
+      const heard = pending;
+      pending = undefined;
+      debounce = undefined;
+      options.onLook({ why: "event", ...heard });
+    }, DEBOUNCE_MS);
+  }
+
+  const monitors: Monitors = startMonitors({ at: options.at, onChange, log: options.log });
+  const poll = setInterval(() => options.onLook({ why: "poll" }), options.pollMs);
+  let full: NodeJS.Timeout;
+  function scheduleFull(): void {
+    full = setTimeout(
+      () => {
+        options.onLook({ why: "full" });
+        scheduleFull();
+      },
+      options.fullCheckMs * (0.8 + 0.4 * options.random()),
+    );
+  }
+  scheduleFull();
+
+  return {
+    async close() {
+      clearTimeout(debounce);
+      clearTimeout(full);
+      clearInterval(poll);
+      await monitors.close();
+    },
+  };
+}
