@@ -1,6 +1,6 @@
 import type { EventKeys, NewEvent } from "@sluice/db/log/event-body";
 import { readStream } from "@sluice/db/log/read";
-import { upcastEvents } from "@sluice/db/log/upcast-events";
+import { upcastEvent } from "@sluice/db/log/upcast-events";
 import { SluiceError } from "@sluice/proto/base/errors";
 import { SCHEMA_VERSIONS, type SluiceEvent } from "@sluice/proto/events/event";
 import { upcast } from "@sluice/proto/events/upcast";
@@ -51,9 +51,8 @@ export async function load<State>(
   let version = 0;
   for await (const stored of readStream(ctx.database.db, stream)) {
     version = stored.streamVersion;
-    for await (const { meta, ...event } of upcastEvents(only(stored), upcast)) {
-      state = entity.evolve(state, { ...event, meta: { at: meta.at, correlation: meta.correlation } });
-    }
+    const event = upcastEvent(stored, upcast);
+    if (event) state = entity.evolve(state, event);
   }
   return { state, version };
 }
@@ -67,8 +66,7 @@ async function tryAgain<State>(ctx: Context, command: Command<State>): Promise<E
     const stored = toStore(ctx, command, events);
     const verdict = await ctx.appender.append({ stream, expected: version, events: stored });
     if (verdict.outcome === "conflict") continue;
-    await ctx.projections.waitFor(Math.max(...verdict.seqs));
-    ctx.hub.poke();
+    await visible(ctx, Math.max(...verdict.seqs));
     if (verdict.repeated) return { state: (await load(ctx, stream, entity)).state, events: [] };
     const after = events.reduce((current, event, index) => {
       const at = stored[index]?.meta.at ?? "";
@@ -82,7 +80,14 @@ async function tryAgain<State>(ctx: Context, command: Command<State>): Promise<E
   });
 }
 
-function toStore(
+/** Returns when every read sees the log up to `seq`, and wakes who watches. */
+export async function visible(ctx: Context, seq: number): Promise<void> {
+  await ctx.projections.waitFor(seq);
+  ctx.hub.poke();
+}
+
+/** Events as the log takes them. */
+export function toStore(
   ctx: Context,
   { keys = {}, seed, reason }: Pick<Command<unknown>, "keys" | "seed" | "reason">,
   events: readonly SluiceEvent[],
@@ -106,8 +111,4 @@ function keysOf({ data }: SluiceEvent): EventKeys {
     ...("list" in data ? { list: data.list } : {}),
     ...("rollout" in data && data.rollout !== undefined ? { rollout: data.rollout } : {}),
   };
-}
-
-async function* only<T>(item: T): AsyncGenerator<T> {
-  yield item;
 }

@@ -24,7 +24,9 @@ function unified(
   policy: string,
   { from, before, to, after }: { from: number; before: string; to: number; after: string },
 ): string {
-  const patch = createTwoFilesPatch(`${policy}@${from}`, `${policy}@${to}`, before, after, "", "", { context: 3 });
+  const patch = createTwoFilesPatch(`${policy}@${from}`, `${policy}@${to}`, before, after, "", "", {
+    context: 3,
+  });
   // the first line is a rule of `=` that no other diff tool prints
   return patch.replace(/^=+\n/, "").replace(/^((?:---|\+\+\+) .*?)\t$/gm, "$1");
 }

@@ -5,7 +5,10 @@ import type { Context } from "../context/services.ts";
 import { findPolicy } from "./find.ts";
 
 /** All revisions, newest first. */
-export async function policyHistory(ctx: Context, { policy }: { policy: string }): Promise<PolicyHistoryView> {
+export async function policyHistory(
+  ctx: Context,
+  { policy }: { policy: string },
+): Promise<PolicyHistoryView> {
   await findPolicy(ctx, policy);
   const rows = await ctx.database.db
     .select()

@@ -1,7 +1,7 @@
+import type { PolicyFile } from "@sluice/proto/api/policies";
 import { digestOf } from "@sluice/proto/base/digest";
 import { type Problem, SluiceError } from "@sluice/proto/base/errors";
 import type { PolicyDocument } from "@sluice/proto/policy/document";
-import type { PolicyFile } from "@sluice/proto/api/policies";
 import type { Context } from "../context/services.ts";
 
 export interface ReadFile {
@@ -15,7 +15,10 @@ export interface ReadFile {
 export type FileResult = { file: string; read?: ReadFile; problems: readonly Problem[] };
 
 /** Every file by itself, and two files with one policy's name. */
-export function readFiles({ parsePolicy }: Pick<Context, "parsePolicy">, files: readonly PolicyFile[]): FileResult[] {
+export function readFiles(
+  { parsePolicy }: Pick<Context, "parsePolicy">,
+  files: readonly PolicyFile[],
+): FileResult[] {
   const firstWith = new Map<string, string>();
   return files.map(({ name: file, text }) => {
     const parsed = parsePolicy(text, file);

@@ -24,7 +24,8 @@ export async function applyPolicies(
   const read = mustRead(ctx, files);
   const surplus = prune ? await surplusPolicies(ctx, read) : [];
   const policies: Applied[] = [];
-  for (const file of read) policies.push(await (dryRun ? foresee(ctx, file) : revisePolicy(ctx, file, reason)));
+  for (const file of read)
+    policies.push(await (dryRun ? foresee(ctx, file) : revisePolicy(ctx, file, reason)));
   if (!dryRun) for (const policy of surplus) await retirePolicy(ctx, { policy, reason });
   return { dryRun, policies, retired: surplus };
 }

@@ -18,7 +18,10 @@ export async function showPolicy(
     .from(policyRevisionTable)
     .where(and(eq(policyRevisionTable.policy, policy), eq(policyRevisionTable.revision, revision)));
   if (!row) {
-    throw new SluiceError("NOT_FOUND", `${policy} has no revision ${revision}: its newest is ${newest.revision}`);
+    throw new SluiceError(
+      "NOT_FOUND",
+      `${policy} has no revision ${revision}: its newest is ${newest.revision}`,
+    );
   }
   const { text, digest, at, actor, reason } = row;
   const { description, targets } = await ctx.documents.of(ctx, policy, revision);
