@@ -1,0 +1,136 @@
+import { controlSet, type Family, headChain, listSet, protectSet, tailChain } from "@sluice/proto/base/names";
+import type {
+  HookName,
+  ManifestChain,
+  ManifestHook,
+  ManifestRule,
+  Origin,
+  TableName,
+} from "@sluice/proto/manifest/manifest";
+import { quoteWords } from "@sluice/proto/policy/rule-words";
+import { HOOKS_OF } from "./firewall.ts";
+
+/**
+ * The chains that the built-in hooks jump to.
+ *
+ * 1. Where anything can drop, the first rules pass what must never be cut off: loopback, the protected addresses, the
+ *    connections to control and NATS, and IPv6 neighbour discovery. Nothing is ever put before them that ends a packet.
+ * 2. Where nothing can drop (nat, plain marking) they are left out: an accept there would skip the marks and the
+ *    translation of exactly these packets.
+ * 3. Then: blocked lists, then policy by policy its guards and its own chain. The tail alone holds `default`.
+ *
+ * Only the direction's own end is matched: the protected set holds this server's own addresses, so `dst` on the way in
+ * would pass everything.
+ */
+export interface Dispatch {
+  table: TableName;
+  hook: HookName;
+  /** jumps that end no packet (marks for shaping): they stand before everything else */
+  marks: Entry[];
+  blocks: { list: string; families: readonly Family[]; origin: Origin }[];
+  entries: Entry[];
+  tail: { verdict: "drop" | "reject"; log: string | undefined; origin: Origin } | undefined;
+  /** one of the entries' rules can drop */
+  drops: boolean;
+}
+
+export interface Entry {
+  families: readonly Family[];
+  words: readonly string[];
+  origin: Origin;
+}
+
+const NEIGHBOUR_DISCOVERY = ["133", "134", "135", "136"];
+
+/** Every dispatch that has something in it, by table and hook, is filled in through this. */
+export function createDispatches(): Map<string, Dispatch> {
+  const all = new Map<string, Dispatch>();
+  for (const table of ["raw", "mangle", "nat", "filter"] as const)
+    for (const hook of HOOKS_OF[table])
+      all.set(`${table}/${hook}`, {
+        table,
+        hook,
+        marks: [],
+        blocks: [],
+        entries: [],
+        tail: undefined,
+        drops: false,
+      });
+  return all;
+}
+
+/** Whether protected packets are passed before anything else here. */
+export function passesProtected({ table, blocks, tail, drops }: Dispatch): boolean {
+  return table === "filter" || blocks.length > 0 || tail !== undefined || drops;
+}
+
+export function renderDispatch(
+  dispatch: Dispatch,
+  family: Family,
+): { chains: ManifestChain[]; hooks: ManifestHook[] } {
+  const { table, hook, tail } = dispatch;
+  const content = [
+    ...entryRules(dispatch.marks, family),
+    ...blockRules(dispatch, family),
+    ...entryRules(dispatch.entries, family),
+  ];
+  if (content.length === 0 && tail === undefined) return { chains: [], hooks: [] };
+
+  const marks = entryRules(dispatch.marks, family);
+  const passes = passesProtected(dispatch) ? passRules(hook, family) : [];
+  const head: ManifestChain = {
+    family,
+    table,
+    name: headChain(hook),
+    rules: [...marks, ...passes, ...content.slice(marks.length)],
+  };
+  const hooks: ManifestHook[] = [{ family, table, hook, chain: head.name, at: "head" }];
+  if (tail === undefined) return { chains: [head], hooks };
+  const end: ManifestChain = { family, table, name: tailChain(hook), rules: tailRules(tail) };
+  return { chains: [head, end], hooks: [...hooks, { family, table, hook, chain: end.name, at: "tail" }] };
+}
+
+function entryRules(entries: readonly Entry[], family: Family): ManifestRule[] {
+  return entries
+    .filter((entry) => entry.families.includes(family))
+    .map(({ words, origin }) => ({ args: quoteWords(words), origin }));
+}
+
+function blockRules({ hook, blocks }: Dispatch, family: Family): ManifestRule[] {
+  return entryRules(
+    blocks.map(({ list, families, origin }) => ({
+      families,
+      words: [...matchSet(listSet(list, family), isInward(hook) ? "src" : "dst"), "-j", "DROP"],
+      origin,
+    })),
+    family,
+  );
+}
+
+function passRules(hook: HookName, family: Family): ManifestRule[] {
+  const accept = (words: readonly string[]) => ({ args: quoteWords([...words, "-j", "ACCEPT"]) });
+  const protect = protectSet(family);
+  if (hook === "FORWARD") return [accept(matchSet(protect, "src")), accept(matchSet(protect, "dst"))];
+  const [device, end] = isInward(hook) ? ["-i", "src"] : ["-o", "dst"];
+  return [
+    accept([device, "lo"]),
+    accept(matchSet(protect, end)),
+    accept(["-p", "tcp", ...matchSet(controlSet(family), `${end},${end}`)]),
+    ...(family === 6
+      ? NEIGHBOUR_DISCOVERY.map((type) => accept(["-p", "ipv6-icmp", "--icmpv6-type", type]))
+      : []),
+  ];
+}
+
+function tailRules({ verdict, log, origin }: NonNullable<Dispatch["tail"]>): ManifestRule[] {
+  const end = { args: verdict === "drop" ? "-j DROP" : "-j REJECT", origin };
+  return log === undefined ? [end] : [{ args: quoteWords(["-j", "LOG", "--log-prefix", log]), origin }, end];
+}
+
+function matchSet(set: string, flags: string): string[] {
+  return ["-m", "set", "--match-set", set, flags];
+}
+
+function isInward(hook: HookName): boolean {
+  return hook === "PREROUTING" || hook === "INPUT";
+}

@@ -1,0 +1,185 @@
+import type { HookName, TableName } from "@sluice/proto/manifest/manifest";
+import { canonicalEntry } from "@sluice/proto/policy/addresses";
+import type { PolicyDocument } from "@sluice/proto/policy/document";
+import type { Assembly } from "./assembly.ts";
+import type { Dispatch } from "./dispatch.ts";
+import { compileExternal } from "./external.ts";
+import { listed, placeOf, type Reporter, type Spot } from "./findings.ts";
+import { type CompiledChain, canDrop, compileChains, HOOKS_OF, renderChains, rulesOf } from "./firewall.ts";
+import { compileGuard } from "./guards.ts";
+import { compareText } from "./input.ts";
+import { takeNames } from "./names-taken.ts";
+import { compileSets, createSetScope } from "./sets.ts";
+import { addShaping, renderShapeChain } from "./shaping.ts";
+import { substituteVariables } from "./variables.ts";
+
+/** Adds one policy to what its server is to hold; returns it as it is on this server, with its variables replaced. */
+export function addPolicy(assembly: Assembly, written: PolicyDocument, report: Reporter): PolicyDocument {
+  const { input, families } = assembly;
+  const document = substituteVariables(written, input.server, report);
+  takeNames(document, assembly.taken, report);
+
+  const sets = createSetScope(document, input.lists);
+  const scope = {
+    report,
+    ...sets,
+    findSet(name: string) {
+      const found = sets.findSet(name);
+      if (found !== undefined && name.startsWith("list:")) assembly.lists.add(name.slice("list:".length));
+      return found;
+    },
+    isExternalChain: (table: TableName, name: string) =>
+      document.external.chains.some((chain) => chain.table === table && chain.name === name),
+    recentMaxHits: input.facts.capabilities.recentMaxHits,
+  };
+
+  assembly.sets.push(...compileSets(document, scope.findSet, input.facts, families, report));
+  addBlocks(assembly, document, report);
+  addGuards(assembly, document, report);
+  const chains = compileChains(document.policy, document.firewall.chains, scope);
+  addChains(assembly, chains);
+  addDefaults(assembly, document, report);
+
+  const rules = addShaping(assembly.shaping, document.shaping, input.facts, families, scope);
+  for (const family of families)
+    for (const chain of renderShapeChain(document.policy, rules, family)) {
+      assembly.chains.push(chain);
+      const [shaping] = document.shaping;
+      const origin = report.origin({ line: shaping?.line ?? 1, path: "shaping" });
+      dispatchOf(assembly, "mangle", "POSTROUTING").marks.push({
+        families: [family],
+        words: ["-j", chain.name],
+        origin,
+      });
+    }
+  assembly.external.push(compileExternal(document, chains, families));
+  addAddresses(assembly, document, report);
+  return document;
+}
+
+export function dispatchOf({ dispatches }: Assembly, table: TableName, hook: HookName): Dispatch {
+  const dispatch = dispatches.get(`${table}/${hook}`);
+  if (dispatch === undefined) throw new TypeError(`the table ${table} has no ${hook}`);
+  return dispatch;
+}
+
+function addBlocks(assembly: Assembly, { blocks }: PolicyDocument, report: Reporter): void {
+  const { lists } = assembly.input;
+  for (const [index, { list, direction, line }] of blocks.entries()) {
+    const at: Spot = { line, path: `blocks[${index}]` };
+    const known = lists[list];
+    if (known === undefined) {
+      const names = listed(
+        Object.keys(lists).sort(compareText),
+        "one that `sluice list create` made: there is none",
+      );
+      report.problem(at, `there is no list ${list}`, { found: list, expected: names });
+      continue;
+    }
+    assembly.lists.add(list);
+    const hooks = (
+      [
+        ["in", "PREROUTING"],
+        ["out", "OUTPUT"],
+      ] as const
+    ).filter(([way]) => direction === "both" || direction === way);
+    for (const [, hook] of hooks) {
+      const dispatch = dispatchOf(assembly, "raw", hook);
+      if (!dispatch.blocks.some((block) => block.list === list))
+        dispatch.blocks.push({ list, families: known.families, origin: report.origin(at) });
+    }
+  }
+}
+
+function addGuards(assembly: Assembly, { guards }: PolicyDocument, report: Reporter): void {
+  const { recentMaxHits } = assembly.input.facts.capabilities;
+  for (const guard of guards) {
+    const compiled = compileGuard(guard, recentMaxHits, assembly.families, report);
+    dispatchOf(assembly, "filter", "INPUT").entries.push(...compiled.entries);
+    assembly.chains.push(...compiled.chains);
+  }
+}
+
+function addChains(assembly: Assembly, chains: readonly CompiledChain[]): void {
+  assembly.chains.push(...renderChains(chains, assembly.families));
+  for (const chain of chains) {
+    if (chain.hook === undefined) continue;
+    const dispatch = dispatchOf(assembly, chain.table, chain.hook);
+    dispatch.drops ||= canDrop(chains, chain.table, chain.hook);
+    dispatch.entries.push({
+      families: assembly.families.filter((family) => rulesOf(chain, family).length > 0),
+      words: ["-j", chain.kernelName],
+      origin: chain.origin,
+    });
+  }
+}
+
+/** A hook has one end: two policies must want the same. */
+function addDefaults(assembly: Assembly, { firewall }: PolicyDocument, report: Reporter): void {
+  for (const { hook, verdict, log, line } of firewall.defaults) {
+    const at: Spot = { line, path: `firewall.filter.${hook}.default` };
+    if (!HOOKS_OF.filter.includes(hook)) {
+      report.problem(at, `the table filter has no ${hook}`, { expected: HOOKS_OF.filter.join(", ") });
+      continue;
+    }
+    if (log !== undefined) checkLog(assembly, log, at, report);
+    const dispatch = dispatchOf(assembly, "filter", hook);
+    const { tail } = dispatch;
+    if (tail !== undefined && (tail.verdict !== verdict || tail.log !== log))
+      report.problem(
+        at,
+        `${hook} can't end in two ways: ${placeOf(tail.origin)} and ${report.policy} line ${line} differ`,
+        { found: describeEnd(verdict, log), expected: describeEnd(tail.verdict, tail.log) },
+      );
+    dispatch.tail ??= { verdict, log, origin: report.origin(at) };
+  }
+}
+
+function describeEnd(verdict: string, log: string | undefined): string {
+  return log === undefined ? verdict : `${verdict} with the log prefix ${JSON.stringify(log)}`;
+}
+
+const LOG_PREFIX_MAX = 29;
+
+function checkLog({ input }: Assembly, log: string, at: Spot, report: Reporter): void {
+  if (!input.facts.capabilities.targets.includes("LOG")) report.problem(at, "this kernel has no LOG target");
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
+  if (log.length > LOG_PREFIX_MAX || /[\u0000-\u001f\u007f]/.test(log))
+    report.problem(at, "the log prefix can't be used", {
+      found: JSON.stringify(log),
+      expected: `at most ${LOG_PREFIX_MAX} printable characters`,
+    });
+}
+
+function addAddresses(assembly: Assembly, document: PolicyDocument, report: Reporter): void {
+  for (const [index, { text, line }] of document.protect.entries()) {
+    const at: Spot = { line, path: `protect[${index}]` };
+    const entry = canonicalEntry(text)?.entry;
+    if (entry === undefined || entry.includes("-"))
+      report.problem(at, "this is no address or network", { found: text });
+    else if (entry.endsWith("/0"))
+      report.problem(at, "protecting every address would leave nothing to drop", { found: text });
+    else assembly.protect.add(entry);
+  }
+  for (const [index, { tcp, line }] of document.probes.entries()) {
+    const at: Spot = { line, path: `probes[${index}]` };
+    const probe = canonicalProbe(tcp);
+    if (probe === undefined)
+      report.problem(at, "this is no address with a port", {
+        found: tcp,
+        expected: "192.0.2.1:443 or [2001:db8::1]:443",
+      });
+    else assembly.probes.push({ tcp: probe, origin: report.origin(at) });
+  }
+  for (const [index, { protocol, port, line }] of document.reach.entries())
+    assembly.reach.push({ protocol, port, origin: report.origin({ line, path: `reach[${index}]` }) });
+}
+
+function canonicalProbe(text: string): string | undefined {
+  const found = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  const address = canonicalEntry(found?.[1] ?? found?.[2] ?? "");
+  const port = Number(found?.[3]);
+  if (address === undefined || /[/-]/.test(address.entry) || !(port >= 1 && port <= 65535)) return undefined;
+  if ((address.family === 6) !== (found?.[1] !== undefined)) return undefined;
+  return address.family === 6 ? `[${address.entry}]:${port}` : `${address.entry}:${port}`;
+}

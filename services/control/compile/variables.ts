@@ -1,0 +1,134 @@
+import type {
+  PolicyDocument,
+  PolicyRule,
+  PolicyVar,
+  ShapingClass,
+  ShapingTree,
+} from "@sluice/proto/policy/document";
+import { VARIABLE } from "@sluice/proto/policy/variables";
+import { listed, type Reporter, type Spot } from "./findings.ts";
+import { compareText } from "./input.ts";
+
+interface ServerNames {
+  name: string;
+  labels: Readonly<Record<string, string>>;
+}
+
+/** What each variable of a policy is on this server: by its name, then by its labels in sorted order, then as written. */
+export function resolveVariables(
+  vars: Readonly<Record<string, PolicyVar>>,
+  server: ServerNames,
+): Map<string, string> {
+  const labels = Object.entries(server.labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .sort(compareText);
+  return new Map(
+    Object.entries(vars).map(([name, { value, servers, labels: byLabel }]) => {
+      const label = labels.find((text) => Object.hasOwn(byLabel, text));
+      if (Object.hasOwn(servers, server.name)) return [name, servers[server.name] ?? value];
+      return [name, label === undefined ? value : (byLabel[label] ?? value)];
+    }),
+  );
+}
+
+/** One text with its variables replaced; one without a value stays as it is written. */
+export function fillVariables(
+  text: string,
+  values: ReadonlyMap<string, string>,
+  onMissing: (name: string, written: string) => void = () => {},
+): string {
+  return text.replace(VARIABLE, (written, braced: string | undefined, plain: string | undefined) => {
+    const name = braced ?? plain;
+    if (name === undefined) return "$";
+    const value = values.get(name);
+    if (value === undefined) onMissing(name, written);
+    return value ?? written;
+  });
+}
+
+/**
+ * The same document with every variable replaced, so that nothing after this knows of variables. One word stays one word,
+ * whatever its value: a value can't become a second argument. Values hold no variables of their own.
+ */
+export function substituteVariables(
+  document: PolicyDocument,
+  server: ServerNames,
+  report: Reporter,
+): PolicyDocument {
+  const values = resolveVariables(document.vars, server);
+
+  function fill(text: string, at: Spot): string {
+    return fillVariables(text, values, (name, whole) => {
+      const known = listed([...values.keys()].sort(compareText), "no variable at all");
+      report.problem(at, `the variable $${name} has no value here`, { found: whole, expected: known });
+    });
+  }
+  function fillRule(rule: PolicyRule, path: string): PolicyRule {
+    const at = { line: rule.line, column: rule.column, path };
+    return { ...rule, words: rule.words.map((word) => fill(word, at)) };
+  }
+  function fillWords(words: readonly string[], at: Spot): string[] {
+    return words.map((word) => fill(word, at));
+  }
+  function fillClass(shaped: ShapingClass, path: string): ShapingClass {
+    const own = `${path}.${shaped.name}`;
+    const leaf = shaped.leaf && {
+      kind: shaped.leaf.kind,
+      args: fillWords(shaped.leaf.args, { line: shaped.line, path: `${own}.leaf` }),
+    };
+    return {
+      ...shaped,
+      match: shaped.match.map((rule) => fillRule(rule, `${own}.match`)),
+      leaf,
+      children: shaped.children.map((child) => fillClass(child, `${own}.classes`)),
+    };
+  }
+  function fillTree(tree: ShapingTree, path: string): ShapingTree {
+    if (tree.kind === "htb")
+      return { ...tree, classes: tree.classes.map((shaped) => fillClass(shaped, `${path}.classes`)) };
+    const args = fillWords(tree.qdisc.args, { line: tree.line, path });
+    return { ...tree, qdisc: { kind: tree.qdisc.kind, args } };
+  }
+
+  return {
+    ...document,
+    sets: document.sets.map((set) => ({
+      ...set,
+      options: fillWords(set.options, { line: set.line, path: `sets.${set.name}` }),
+      entries: set.entries.map(({ text, line }, index) => ({
+        text: fill(text, { line, path: `sets.${set.name}.entries[${index}]` }),
+        line,
+      })),
+    })),
+    firewall: {
+      ...document.firewall,
+      chains: document.firewall.chains.map((chain) => ({
+        ...chain,
+        rules: chain.rules.map((rule, index) =>
+          fillRule(rule, `firewall.${chain.table}.${chain.name}[${index}]`),
+        ),
+      })),
+    },
+    guards: document.guards.map((guard) => ({
+      ...guard,
+      ports: fillWords(guard.ports, { line: guard.line, path: `guards.${guard.name}.port` }),
+    })),
+    shaping: document.shaping.map((shaping) => {
+      const path = `shaping.${shaping.device}`;
+      return {
+        ...shaping,
+        device: fill(shaping.device, { line: shaping.line, path }),
+        egress: shaping.egress && fillTree(shaping.egress, path),
+        ingress: shaping.ingress && fillTree(shaping.ingress, `${path}.ingress`),
+      };
+    }),
+    probes: document.probes.map(({ tcp, line }, index) => ({
+      tcp: fill(tcp, { line, path: `probes[${index}]` }),
+      line,
+    })),
+    protect: document.protect.map(({ text, line }, index) => ({
+      text: fill(text, { line, path: `protect[${index}]` }),
+      line,
+    })),
+  };
+}
