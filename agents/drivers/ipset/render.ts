@@ -1,0 +1,196 @@
+import { SluiceError } from "@sluice/proto/base/errors";
+import { temporarySet } from "@sluice/proto/base/names";
+import type { Origin } from "@sluice/proto/manifest/manifest";
+import type { Script, Steps, Target, TargetSet } from "../driver.ts";
+import { without } from "../line-difference.ts";
+import { lastingCount, sameMembers } from "./diff.ts";
+import { elementOf, timeoutOf } from "./entry.ts";
+import { createWords, optionValue, sameOptions } from "./options.ts";
+import type { IpsetSnapshot, SetSnapshot } from "./snapshot.ts";
+
+/** A hash that is fuller than this is grown, by a swap: a full one refuses. */
+const NEARLY_FULL = 0.75;
+
+/**
+ * Everything that is built goes into one `ipset restore`.
+ *
+ * 1. `restore` isn't atomic, so content that rules look at is never half there: a new set is filled before any rule
+ *    names it; a standing one is changed by a few adds and dels (adds first), or filled under a temporary name and
+ *    swapped in, which the kernel does at once.
+ * 2. A swap is refused across type and family. Their letters stand in our names, so it doesn't happen; where somebody
+ *    made a set of that name with another type, it is made anew if nothing uses it, else refused.
+ * 3. A list that stands keeps its members: they change by deltas. Members it has lost are added again.
+ * 4. Members that run out by themselves stay: a swap takes them along.
+ */
+export function renderIpset(target: Target, want: IpsetSnapshot | undefined, have: IpsetSnapshot): Steps {
+  const lines = new Lines();
+  const counts = { create: 0, change: 0 };
+  for (const set of lastSetsOfSets(target.sets)) {
+    const standing = have.sets.get(set.name);
+    if (standing === undefined) {
+      lines.fill(set.name, set);
+      counts.create++;
+    } else if (change(lines, set, want?.sets.get(set.name), standing, have)) {
+      counts.change++;
+    }
+  }
+  const what = [tell(counts.create, "new"), tell(counts.change, "changed")]
+    .filter((part) => part !== "")
+    .join(", ");
+  const gone = [...have.sets.values()].filter(({ name }) => !target.sets.some((set) => set.name === name));
+  return {
+    build: lines.all.length === 0 ? [] : [lines.script(`sets: ${what}`)],
+    remove: gone.length === 0 ? [] : [renderDestroy(gone)],
+  };
+}
+
+/** A few members of a set that stands, such as a list's delta. Saying it twice is no error. */
+export function renderMembers(name: string, add: readonly string[], del: readonly string[]): Script {
+  const lines = [
+    ...add.map((entry) => `add -exist ${name} ${entry}`),
+    ...del.map((entry) => `del -exist ${name} ${elementOf(entry)}`),
+  ];
+  return script(`set/${name}: +${add.length} -${del.length}`, lines);
+}
+
+/** A set's content whole, such as a list's snapshot; what it held before is gone. */
+export function renderReplace(set: TargetSet, have: IpsetSnapshot): Script {
+  const lines = new Lines();
+  if (have.sets.has(set.name)) lines.swap(set, [], have);
+  else lines.fill(set.name, set);
+  return lines.script(`set/${set.name}: ${set.entries.length} entries`);
+}
+
+/** Empty sets under foreign names that our rules look into: for a rehearsal only. */
+export function renderSetStubs(target: Target): Script[] {
+  const lines = target.external.sets.map(
+    ({ name, type, family }) => `create ${name} ${type} family ${family === 4 ? "inet" : "inet6"}`,
+  );
+  return lines.length === 0 ? [] : [script(`sets: ${tell(lines.length, "stubs")}`, lines)];
+}
+
+function change(
+  lines: Lines,
+  set: TargetSet,
+  want: SetSnapshot | undefined,
+  standing: SetSnapshot,
+  have: IpsetSnapshot,
+): boolean {
+  if (standing.type !== set.type || (set.family !== null && standing.family !== set.family)) {
+    if (standing.references > 0) throw otherType(set, standing);
+    lines.push(`destroy ${set.name}`, set.origin);
+    lines.fill(set.name, set);
+    return true;
+  }
+  const otherOptions = want !== undefined && !sameOptions(want.options, standing.options, set.use);
+  if (set.use === "list") {
+    if (otherOptions && (set.entries.length > 0 || standing.count === 0)) {
+      lines.swap(set, [], have);
+      return true;
+    }
+    if (otherOptions || standing.count >= lastingCount(set)) return false;
+    const room = Number(optionValue(standing.options, "maxelem") ?? Number.POSITIVE_INFINITY);
+    if (set.entries.length > room * NEARLY_FULL) lines.swap(set, [], have);
+    else for (const entry of set.entries) lines.add(set.name, set, entry);
+    return true;
+  }
+  if (want !== undefined && !otherOptions && sameMembers(want, standing)) return false;
+  const edits = want === undefined || otherOptions ? undefined : edit(set, want, standing);
+  if (edits === undefined) lines.swap(set, standing.members?.expiring ?? [], have);
+  else for (const line of edits) lines.push(line, set.origin);
+  return true;
+}
+
+/** Adds and dels in the kernel's own spelling, unless filling and swapping is less, or the set would overflow. */
+function edit(set: TargetSet, want: SetSnapshot, standing: SetSnapshot): string[] | undefined {
+  const wanted = want.members?.lasting ?? [];
+  const present = standing.members?.lasting ?? [];
+  const add = without(wanted, present);
+  const del = without(present, wanted);
+  const elements = new Set(add.map(elementOf));
+  const edits = [
+    ...add.map((entry) => `add -exist ${set.name} ${entry}`),
+    // the same element with other options (a comment, nomatch) is already overwritten by its add
+    ...del
+      .filter((entry) => !elements.has(elementOf(entry)))
+      .map((entry) => `del -exist ${set.name} ${elementOf(entry)}`),
+  ];
+  const room = optionValue(standing.options, "maxelem") ?? optionValue(standing.options, "size");
+  const fits = room === undefined || standing.count + add.length <= Number(room);
+  return fits && edits.length < wanted.length + 3 ? edits : undefined;
+}
+
+/** Lines of a script, and the origin of each. */
+class Lines {
+  readonly all: string[] = [];
+  private readonly origins = new Map<number, Origin>();
+
+  push(line: string, origin: Origin | undefined): void {
+    if (origin !== undefined) this.origins.set(this.all.length, origin);
+    this.all.push(line);
+  }
+
+  fill(name: string, set: TargetSet): void {
+    this.push(`create ${name} ${createWords(set).join(" ")}`, set.origin);
+    for (const entry of set.entries) this.add(name, set, entry);
+  }
+
+  /** An entry without a lifetime of its own stays for ever, also in a set whose default is another. */
+  add(name: string, set: TargetSet, entry: string): void {
+    const lifetime = Number(optionValue(set.options, "timeout") ?? 0);
+    const forEver = lifetime > 0 && timeoutOf(entry) === undefined ? " timeout 0" : "";
+    const element = elementOf(entry);
+    this.push(`add -exist ${name} ${element}${forEver}${entry.slice(element.length)}`, set.origin);
+  }
+
+  swap(set: TargetSet, expiring: readonly string[], have: IpsetSnapshot): void {
+    const temporary = temporarySet(set.name);
+    if (have.sets.has(temporary)) this.push(`destroy ${temporary}`, undefined);
+    this.fill(temporary, set);
+    if (set.options.includes("timeout")) {
+      const named = new Set(set.entries.map(elementOf));
+      for (const entry of expiring) {
+        if (!named.has(elementOf(entry))) this.push(`add -exist ${temporary} ${entry}`, set.origin);
+      }
+    }
+    this.push(`swap ${temporary} ${set.name}`, set.origin);
+    this.push(`destroy ${temporary}`, set.origin);
+  }
+
+  script(what: string): Script {
+    return { ...script(what, this.all), origins: this.origins };
+  }
+}
+
+function renderDestroy(sets: readonly SetSnapshot[]): Script {
+  const setsOfSetsFirst = [
+    ...sets.filter(({ type }) => type === "list:set"),
+    ...sets.filter(({ type }) => type !== "list:set"),
+  ];
+  const lines = setsOfSetsFirst.map(({ name }) => `destroy ${name}`);
+  return script(`remove ${lines.length} ${lines.length === 1 ? "set" : "sets"}`, lines);
+}
+
+function lastSetsOfSets(sets: readonly TargetSet[]): TargetSet[] {
+  return [
+    ...sets.filter(({ type }) => type !== "list:set"),
+    ...sets.filter(({ type }) => type === "list:set"),
+  ];
+}
+
+function otherType(set: TargetSet, standing: SetSnapshot): SluiceError {
+  const as = (type: string, family: number | null) => (family === null ? type : `${type} of IPv${family}`);
+  return new SluiceError(
+    "REFUSED",
+    `set ${set.name} stands as ${as(standing.type, standing.family)}, wanted is ${as(set.type, set.family)}, and ${standing.references} rules or sets use it`,
+    { cure: "the kernel can't change a set's type: take away what uses it, then destroy it" },
+  );
+}
+
+function script(what: string, lines: readonly string[]): Script {
+  return { driver: "ipset", what, tool: "ipset", text: `${lines.join("\n")}\n` };
+}
+
+function tell(n: number, what: string): string {
+  return n === 0 ? "" : `${n} ${what}`;
+}

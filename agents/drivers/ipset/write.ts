@@ -1,0 +1,98 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { SluiceError } from "@sluice/proto/base/errors";
+import { createFeed, type Feed } from "../../exec/child.ts";
+import type { Namespace } from "../../exec/namespace.ts";
+import { type Script, ScriptRefused } from "../driver.ts";
+
+const FED_LINES_MAX = 64;
+const IN_USE_TRIES = 20;
+const IN_USE_WAIT_MS = 100;
+const RESTORE_TIMEOUT_MS = 30_000;
+/** a million entries load in 6 s; five times that, on top */
+const RESTORE_TIMEOUT_PER_LINE_MS = 0.03;
+
+/**
+ * `ipset -` executes line by line and goes on after an error, so it is given only what may be done in any part: adds
+ * and dels, a few at a time, and single destroys. Its mark is a set type that doesn't exist: the refusal repeats the
+ * name, on the same stream as the errors, and the kernel isn't asked.
+ *
+ * It remembers the type of every set it has seen, and after an error its answers can't be relied on: it is retired
+ * after either a `create` or `destroy`, or a refusal.
+ */
+export function createIpsetFeed(at: Namespace): Feed {
+  return createFeed(at, {
+    command: "ipset",
+    args: ["-"],
+    mark: (n) => `create sluice sluice:mark-${n}\n`,
+    isMark(line) {
+      const n = /typename 'sluice:mark-(\d+)'/.exec(line)?.[1];
+      return n === undefined ? undefined : Number(n);
+    },
+    refusesBy: "stderr",
+  });
+}
+
+export async function writeIpset(at: Namespace, feed: Feed, script: Script): Promise<void> {
+  const lines = script.text.split("\n").filter((line) => line !== "");
+  if (lines.every((line) => line.startsWith("destroy "))) return destroyEach(feed, script, lines);
+  if (lines.length <= FED_LINES_MAX && lines.every((line) => /^(add|del) -exist /.test(line))) {
+    const fed = await feed.send(script.text);
+    if (fed.ok) return;
+    // it doesn't name the line; the same again by `restore`, which does, or which finds nothing wrong
+    await feed.retire();
+  }
+  return restore(at, feed, script, lines);
+}
+
+async function restore(at: Namespace, feed: Feed, script: Script, lines: readonly string[]): Promise<void> {
+  const timeoutMs = RESTORE_TIMEOUT_MS + lines.length * RESTORE_TIMEOUT_PER_LINE_MS;
+  const { code, stderr, timedOut } = await at.run("ipset", ["restore"], { input: script.text, timeoutMs });
+  if (lines.some((line) => /^(create|destroy) /.test(line))) await feed.retire();
+  if (code === 0) return;
+  await destroyTemporaries(at, lines);
+  if (timedOut) throw new SluiceError("UNAVAILABLE", `${script.what} in ${at.name}: ipset took too long`);
+  throw refusal(script, stderr);
+}
+
+/** The kernel lets go of a set some time after the rule that used it: "in use" is tried again for two seconds. */
+async function destroyEach(feed: Feed, script: Script, lines: readonly string[]): Promise<void> {
+  for (const [index, line] of lines.entries()) {
+    for (let attempt = 1; ; attempt++) {
+      const result = await feed.send(line);
+      if (result.ok) break;
+      await feed.retire();
+      const said = result.lines.join("; ");
+      if (/does not exist/.test(said)) break;
+      if (!/in use/.test(said) || attempt === IN_USE_TRIES)
+        throw new ScriptRefused(script, wordsOf(said), index);
+      await sleep(IN_USE_WAIT_MS);
+    }
+  }
+  await feed.retire();
+}
+
+/** `restore` isn't atomic: a temporary set that it filled before it was refused would stay. */
+async function destroyTemporaries(at: Namespace, lines: readonly string[]): Promise<void> {
+  for (const line of lines) {
+    const temporary = /^swap (\S+) /.exec(line)?.[1];
+    if (temporary !== undefined) await at.run("ipset", ["destroy", temporary]);
+  }
+}
+
+function refusal(script: Script, stderr: string): ScriptRefused {
+  const number = /Error in line (\d+):/.exec(stderr)?.[1];
+  // an option that ipset doesn't know is refused without its line
+  const unknown = /Unknown argument:? [`']?([^'`\s]+)/.exec(stderr)?.[1];
+  const lines = script.text.split("\n");
+  const byWord = unknown === undefined ? -1 : lines.findIndex((line) => line.split(" ").includes(unknown));
+  const line = number !== undefined ? Number(number) - 1 : byWord >= 0 ? byWord : undefined;
+  return new ScriptRefused(script, wordsOf(stderr), line);
+}
+
+function wordsOf(said: string): string {
+  const words = said
+    .split("\n")
+    .filter((line) => line.trim() !== "" && !line.startsWith("Try `"))
+    .map((line) => line.replace(/^ipset v[\d.]+: (?:Error in line \d+: )?/, ""));
+  return words.join("; ") || "ipset refused without a word";
+}
