@@ -7,8 +7,8 @@ import type {
   Origin,
   TableName,
 } from "@sluice/proto/manifest/manifest";
+import { HOOKS_OF } from "@sluice/proto/policy/firewall";
 import { quoteWords } from "@sluice/proto/policy/rule-words";
-import { HOOKS_OF } from "./firewall.ts";
 
 /**
  * The chains that the built-in hooks jump to.

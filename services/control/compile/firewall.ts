@@ -1,23 +1,19 @@
 import { FAMILIES, type Family, policyChain } from "@sluice/proto/base/names";
-import type {
-  HookName,
-  ManifestChain,
-  ManifestRule,
-  Origin,
-  TableName,
+import {
+  HOOKS,
+  type HookName,
+  type ManifestChain,
+  type ManifestRule,
+  type Origin,
+  TABLES,
+  type TableName,
 } from "@sluice/proto/manifest/manifest";
-import type { PolicyChainDocument } from "@sluice/proto/policy/document";
+import type { PolicyChainDocument, PolicyDocument } from "@sluice/proto/policy/document";
+import { HOOKS_OF } from "@sluice/proto/policy/firewall";
+import type { ChainNames } from "@sluice/proto/policy/rule-targets";
 import { quoteWords } from "@sluice/proto/policy/rule-words";
 import type { Reporter } from "./findings.ts";
 import { type CompiledRule, compileRule, type RuleScope } from "./rule.ts";
-
-/** The built-in chains of each table. */
-export const HOOKS_OF: Readonly<Record<TableName, readonly HookName[]>> = {
-  raw: ["PREROUTING", "OUTPUT"],
-  mangle: ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"],
-  nat: ["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"],
-  filter: ["INPUT", "FORWARD", "OUTPUT"],
-};
 
 /** One chain of a policy: its rules in a built-in hook, or a chain of its own. */
 export interface CompiledChain {
@@ -31,37 +27,38 @@ export interface CompiledChain {
   origin: Origin;
 }
 
+/** The chains that a policy's rules may go to: its own and the foreign ones it declares. */
+export function chainNames({ firewall, external }: PolicyDocument): ChainNames {
+  const named = (chains: readonly { table: TableName; name: string }[]) =>
+    new Map(
+      TABLES.map((table) => [
+        table,
+        new Set(chains.filter((chain) => chain.table === table).map(({ name }) => name)),
+      ]),
+    );
+  return {
+    own: named(firewall.chains.filter(({ name }) => !HOOKS.some((hook) => hook === name))),
+    external: named(external.chains),
+  };
+}
+
 export function compileChains(
   policy: string,
   chains: readonly PolicyChainDocument[],
-  scope: Omit<RuleScope, "table" | "ownChain">,
+  scope: Omit<RuleScope, "table">,
 ): CompiledChain[] {
   const { report } = scope;
-  const names = new Set(chains.filter((chain) => !isHookName(chain.name)).map(chainKey));
-  const ownChain = (table: TableName, name: string) =>
-    names.has(chainKey({ table, name })) ? policyChain(policy, name) : undefined;
-
-  const compiled = chains.map((chain): CompiledChain => {
-    const path = `firewall.${chain.table}.${chain.name}`;
-    const hook = HOOKS_OF[chain.table].find((name) => name === chain.name);
-    if (hook === undefined && isHookName(chain.name))
-      report.problem({ line: chain.line, path }, `the table ${chain.table} has no ${chain.name}`, {
-        expected: HOOKS_OF[chain.table].join(", "),
-      });
-    const rules = chain.rules.map((rule, index) =>
-      compileRule(rule, `${path}[${index}]`, { ...scope, table: chain.table, ownChain }),
-    );
-    const origin = report.origin({ line: chain.line, path });
+  const compiled = chains.map(({ table, name, rules, line }): CompiledChain => {
+    const path = `firewall.${table}.${name}`;
     return {
-      table: chain.table,
-      name: chain.name,
-      kernelName: policyChain(policy, chain.name),
-      hook,
-      rules,
-      origin,
+      table,
+      name,
+      kernelName: policyChain(policy, name),
+      hook: HOOKS_OF[table].find((hook) => hook === name),
+      rules: rules.map((rule, index) => compileRule(rule, `${path}[${index}]`, { ...scope, table })),
+      origin: report.origin({ line, path }),
     };
   });
-  refuseLoops(compiled, report);
   narrowJumps(compiled);
   warnOfIdleRules(compiled, report);
   return compiled;
@@ -145,35 +142,6 @@ function warnOfIdleRules(compiled: readonly CompiledChain[], report: Reporter): 
         { line: origin.line, path: origin.path ?? "" },
         `this jump does nothing: the chain ${next?.chain} has no rule of its family`,
       );
-}
-
-/** The kernel refuses chains that lead back to themselves, for the whole table at once. */
-function refuseLoops(compiled: readonly CompiledChain[], report: Reporter): void {
-  const byKey = new Map(compiled.map((chain) => [chainKey(chain), chain]));
-  const done = new Set<CompiledChain>();
-  const visit = (chain: CompiledChain, trail: readonly CompiledChain[]): void => {
-    if (done.has(chain)) return;
-    for (const { next, origin } of chain.rules) {
-      const target = next && byKey.get(chainKey({ table: chain.table, name: next.chain }));
-      if (target === undefined) continue;
-      const round = [...trail, chain];
-      if (!round.includes(target)) {
-        visit(target, round);
-        continue;
-      }
-      const names = [...round.slice(round.indexOf(target)), target].map(({ name }) => name);
-      report.problem(
-        { line: origin.line ?? chain.origin.line ?? 1, path: origin.path ?? chain.name },
-        `the chains lead back to themselves: ${names.join(" → ")}`,
-      );
-    }
-    done.add(chain);
-  };
-  for (const chain of compiled) visit(chain, []);
-}
-
-function isHookName(name: string): boolean {
-  return HOOKS_OF.mangle.some((hook) => hook === name);
 }
 
 function chainKey({ table, name }: { table: TableName; name: string }): string {

@@ -10,8 +10,8 @@ import {
 } from "@sluice/proto/base/names";
 import type { TableName } from "@sluice/proto/manifest/manifest";
 import type { PolicyDocument } from "@sluice/proto/policy/document";
+import { HOOKS_OF } from "@sluice/proto/policy/firewall";
 import type { Reporter, Spot } from "./findings.ts";
-import { HOOKS_OF } from "./firewall.ts";
 import { shapeOf } from "./set-entries.ts";
 import { SHAPE_CHAIN } from "./shaping.ts";
 

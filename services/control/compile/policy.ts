@@ -1,11 +1,12 @@
 import type { HookName, TableName } from "@sluice/proto/manifest/manifest";
 import { canonicalEntry } from "@sluice/proto/policy/addresses";
 import type { PolicyDocument } from "@sluice/proto/policy/document";
+import { HOOKS_OF } from "@sluice/proto/policy/firewall";
 import type { Assembly } from "./assembly.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { compileExternal } from "./external.ts";
 import { listed, placeOf, type Reporter, type Spot } from "./findings.ts";
-import { type CompiledChain, canDrop, compileChains, HOOKS_OF, renderChains, rulesOf } from "./firewall.ts";
+import { type CompiledChain, canDrop, chainNames, compileChains, renderChains, rulesOf } from "./firewall.ts";
 import { compileGuard } from "./guards.ts";
 import { compareText } from "./input.ts";
 import { takeNames } from "./names-taken.ts";
@@ -28,8 +29,7 @@ export function addPolicy(assembly: Assembly, written: PolicyDocument, report: R
       if (found !== undefined && name.startsWith("list:")) assembly.lists.add(name.slice("list:".length));
       return found;
     },
-    isExternalChain: (table: TableName, name: string) =>
-      document.external.chains.some((chain) => chain.table === table && chain.name === name),
+    chains: chainNames(document),
     recentMaxHits: input.facts.capabilities.recentMaxHits,
   };
 

@@ -1,10 +1,11 @@
 import { sha256Hex } from "@sluice/proto/base/digest";
-import { FAMILIES, type Family } from "@sluice/proto/base/names";
+import { FAMILIES, type Family, policyChain } from "@sluice/proto/base/names";
 import type { Origin, TableName } from "@sluice/proto/manifest/manifest";
 import type { PolicyRule } from "@sluice/proto/policy/document";
+import { type ChainNames, findTarget } from "@sluice/proto/policy/rule-targets";
 import { listed, type Reporter, type Spot } from "./findings.ts";
 import { type FamilyReason, familyOfText, familyReasons } from "./rule-family.ts";
-import { optionsOf, type RuleOption, separateValues } from "./rule-options.ts";
+import { optionsOf, type RuleOption } from "./rule-options.ts";
 
 /**
  * One rule of a policy, ready for both families.
@@ -36,8 +37,7 @@ export interface NamedSet {
 export interface RuleScope {
   table: TableName;
   report: Reporter;
-  ownChain(table: TableName, name: string): string | undefined;
-  isExternalChain(table: TableName, name: string): boolean;
+  chains: ChainNames;
   /** undefined where there is none; the problem is the caller's to report */
   findSet(name: string): NamedSet | undefined;
   knownSets(): string[];
@@ -47,7 +47,6 @@ export interface RuleScope {
 type Rewrite = (family: Family) => string;
 
 const SET_OPTIONS = new Set(["--match-set", "--add-set", "--del-set", "--map-set"]);
-const BUILT_IN = new Set(["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"]);
 const DROPS = new Set([
   "DROP",
   "REJECT",
@@ -62,7 +61,7 @@ const DROPS = new Set([
 
 export function compileRule(rule: PolicyRule, path: string, scope: RuleScope): CompiledRule {
   const at: Spot = { line: rule.line, column: rule.column, path };
-  const words = separateValues(rule.words);
+  const { words } = rule;
   const reasons: FamilyReason[] =
     rule.family === undefined ? [] : [{ family: rule.family, because: `family: ${rule.family}` }];
   const rewrites = new Map<number, Rewrite>();
@@ -80,15 +79,24 @@ export function compileRule(rule: PolicyRule, path: string, scope: RuleScope): C
 
   function followJump(option: RuleOption): void {
     const name = option.value ?? "";
-    const own = scope.ownChain(scope.table, name);
-    if (own !== undefined) {
-      rewrites.set(option.at, () => own);
-      compiled.next = { chain: name, goto: option.name === "--goto" };
-    } else if (scope.isExternalChain(scope.table, name)) {
-      compiled.drops = true; // nobody knows what stands in it
-    } else {
-      checkTarget(name, option.name === "--goto", at, scope);
-      compiled.drops ||= DROPS.has(name);
+    const goto = option.name === "--goto";
+    const target = findTarget(name, goto, scope.table, scope.chains);
+    switch (target.kind) {
+      case "own": {
+        const own = policyChain(scope.report.policy, name);
+        rewrites.set(option.at, () => own);
+        compiled.next = { chain: name, goto };
+        break;
+      }
+      case "external":
+        compiled.drops = true; // nobody knows what stands in it
+        break;
+      case "extension":
+        compiled.drops ||= DROPS.has(name);
+        break;
+      case "fault":
+        scope.report.problem(at, target.message, { found: name, expected: target.expected });
+        break;
     }
   }
 
@@ -163,20 +171,6 @@ function checkHits({ value = "" }: RuleOption, at: Spot, scope: RuleScope): void
 export function recentTooSmall(max: number, wants: string | number, path: string): string {
   if (max === 0) return `this kernel has no recent match; ${path} wants it`;
   return `this kernel's recent match counts to ${max}; ${path} wants ${wants}`;
-}
-
-/** Targets are in capitals; what else is jumped to must be known, or the rule would be refused as a whole table. */
-function checkTarget(name: string, isGoto: boolean, at: Spot, scope: RuleScope): void {
-  const { table, report } = scope;
-  if (BUILT_IN.has(name))
-    report.problem(at, `a rule can't jump to the built-in chain ${name}`, {
-      expected: "a target or a chain of the policy's own",
-    });
-  else if (isGoto || !/^[A-Z][A-Z0-9]*$/.test(name))
-    report.problem(at, `there is no chain ${name} in the table ${table}`, {
-      found: name,
-      expected: `a chain under firewall.${table}, one under external.chains, or a target`,
-    });
 }
 
 /**

@@ -1,5 +1,7 @@
 import type { Family } from "@sluice/proto/base/names";
 import { type AddressRange, formatAddress, networksOf, parseRange } from "@sluice/proto/policy/addresses";
+import { splitWords } from "@sluice/proto/policy/rule-words";
+import { type Part, SET_TYPES } from "@sluice/proto/policy/set-types";
 
 /**
  * One entry of a policy's set as the kernel will hold it: ipset takes more ways of writing than it gives back, and
@@ -11,7 +13,7 @@ export type ParsedEntry =
 
 export interface SetShape {
   /** `hash:ip,port` → `["ip", "port"]` */
-  parts: string[];
+  parts: readonly Part[];
   hasFamily: boolean;
   /** bits of `netmask`, where the set folds addresses */
   netmask: number | undefined;
@@ -23,17 +25,16 @@ const EXPANDED_MAX = 65_536;
 const TAKES_ALL = "net,iface";
 
 export function shapeOf(type: string, options: readonly string[]): SetShape {
-  const [method = "", parts = ""] = type.split(":");
+  const { parts, hasFamily } = SET_TYPES.get(type) ?? { parts: [], hasFamily: false };
   const mask = options.indexOf("netmask");
-  return {
-    parts: parts.split(","),
-    hasFamily: method === "hash" && parts !== "mac",
-    netmask: mask < 0 ? undefined : Number.parseInt(options[mask + 1] ?? "", 10) || undefined,
-  };
+  const netmask = mask < 0 ? undefined : Number.parseInt(options[mask + 1] ?? "", 10) || undefined;
+  return { parts, hasFamily, netmask };
 }
 
 export function parseEntry(text: string, shape: SetShape): ParsedEntry {
-  const [element = "", ...tail] = text.trim().split(/\s+/);
+  const split = splitWords(text);
+  if (!split.ok) return { ok: false, reason: `can't read ${split.message}` };
+  const [element = "", ...tail] = split.words.map((word) => word.text);
   const words = element.split(",");
   // bitmap:ip,mac alone may leave its last part out
   if (words.length !== shape.parts.length && !(shape.parts.join() === "ip,mac" && words.length === 1))
@@ -42,8 +43,7 @@ export function parseEntry(text: string, shape: SetShape): ParsedEntry {
   let family: Family | null = null;
   let elements = [""];
   for (const [index, word] of words.entries()) {
-    const part = shape.parts[index] ?? "";
-    const parsed = parsePart(part, word, shape);
+    const parsed = parsePart(shape.parts[index], word, shape);
     if (!parsed.ok) return parsed;
     if (family !== null && parsed.family !== null && parsed.family !== family)
       return { ok: false, reason: "mixes IPv4 and IPv6" };
@@ -52,12 +52,17 @@ export function parseEntry(text: string, shape: SetShape): ParsedEntry {
     const before = elements;
     elements = before.flatMap((start) => parsed.texts.map((end) => (index === 0 ? end : `${start},${end}`)));
   }
-  return { ok: true, family, elements, options: tail.join(" ") };
+  return { ok: true, family, elements, options: quoteOptions(tail) };
+}
+
+/** ipset knows double quotes and no escape; it quotes the comment, and nothing else. */
+function quoteOptions(words: readonly string[]): string {
+  return words.map((word, index) => (words[index - 1] === "comment" ? `"${word}"` : word)).join(" ");
 }
 
 type ParsedPart = { ok: true; family: Family | null; texts: string[] } | { ok: false; reason: string };
 
-function parsePart(part: string, word: string, shape: SetShape): ParsedPart {
+function parsePart(part: Part | undefined, word: string, shape: SetShape): ParsedPart {
   const plain = (text: string): ParsedPart => ({ ok: true, family: null, texts: [text] });
   switch (part) {
     case "net": {
@@ -80,8 +85,13 @@ function parsePart(part: string, word: string, shape: SetShape): ParsedPart {
       return /^(0x[0-9a-f]{1,8}|\d{1,10})$/i.test(word) && Number(word) <= 0xffffffff
         ? plain(`0x${Number(word).toString(16).padStart(8, "0")}`)
         : { ok: false, reason: "takes a mark" };
-    default: // an interface's name
-      return /^[^\s/"']{1,23}$/.test(word) ? plain(word) : { ok: false, reason: `takes ${part}` };
+    case "iface":
+      return /^(physdev:)?[^\s/:"']{1,15}$/.test(word)
+        ? plain(word)
+        : { ok: false, reason: "takes a device" };
+    case "set": // members are other sets: sets.ts
+    case undefined:
+      return { ok: false, reason: "takes no such entry" };
   }
 }
 

@@ -46,7 +46,7 @@ export function addShaping(
   shapings: readonly PolicyShaping[],
   facts: Facts,
   families: readonly Family[],
-  scope: Omit<RuleScope, "table" | "ownChain">,
+  scope: Omit<RuleScope, "table">,
 ): CompiledRule[] {
   const { report } = scope;
   return shapings.flatMap(({ device, egress, ingress, line }) => {
@@ -122,7 +122,7 @@ function classRules(
   device: string,
   withMarks: boolean,
   facts: Facts,
-  scope: Omit<RuleScope, "table" | "ownChain">,
+  scope: Omit<RuleScope, "table">,
 ): CompiledRule[] {
   if (shaped.match.length === 0) return [];
   const [target, ...args] = withMarks
@@ -144,7 +144,7 @@ function classRules(
         },
       );
     const words = ["-o", device, ...match.words, "-j", target, ...args];
-    return compileRule({ ...match, words }, path, { ...scope, table: "mangle", ownChain: () => undefined });
+    return compileRule({ ...match, words }, path, { ...scope, table: "mangle" });
   });
 }
 

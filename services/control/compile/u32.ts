@@ -1,6 +1,6 @@
 import type { Family } from "@sluice/proto/base/names";
 import { familyOfText } from "./rule-family.ts";
-import { isOption, optionsOf, separateValues } from "./rule-options.ts";
+import { optionsOf } from "./rule-options.ts";
 
 /**
  * A match of an ingress class as u32 keys. What comes in is shaped on an IFB before any iptables table sees it, so only
@@ -32,8 +32,7 @@ const KNOWN = "-p, -s, -d, --sport, --dport, -m multiport --sports and --dports,
 /** Beyond this a rule isn't a rule any more, but a list. */
 const FILTERS_MAX = 256;
 
-export function u32Match(rawWords: readonly string[], explicit: Family | undefined): U32Match {
-  const words = separateValues(rawWords);
+export function u32Match(words: readonly string[], explicit: Family | undefined): U32Match {
   const choices: string[][] = [];
   const byFamily: { field: string; texts: string[] }[] = [];
   const families = new Set<Family>(explicit === undefined ? [4, 6] : [explicit]);
@@ -45,7 +44,7 @@ export function u32Match(rawWords: readonly string[], explicit: Family | undefin
       reason,
       found: `${words[at - 1]} ${value ?? ""}`.trim(),
     });
-    if (negated || value === undefined || value === "!" || isOption(value))
+    if (negated || value === undefined || value === "!" || value.startsWith("-"))
       return wrong(`an ingress class can match only ${KNOWN}`);
     covered += 2;
     switch (name) {
