@@ -5,8 +5,9 @@ import type { Facts } from "@sluice/proto/manifest/facts";
 import { EMPTY_MANIFEST } from "@sluice/proto/manifest/manifest";
 import type { PolicyDocument } from "@sluice/proto/policy/document";
 import { eq } from "drizzle-orm";
+import { compileKey } from "../compile/facts-digest.ts";
 import type { AssignedPolicy, CompileInput } from "../compile/input.ts";
-import type { Context } from "../context/services.ts";
+import type { CompileMemo, Context } from "../context/services.ts";
 import { factsOf } from "../servers/record-facts.ts";
 import type { Assigned } from "../servers/state.ts";
 import { EMPTY_MANIFEST_DIGEST, keepManifest } from "./manifests.ts";
@@ -42,15 +43,25 @@ export async function compileFor(ctx: Context, request: CompileFor): Promise<Com
   const documents = await documentsOf(ctx, assigned, unstored);
   if (!documents.ok) return documents;
   const lists = request.lists ?? (await listFamilies(ctx));
-  const result = ctx.compile({
-    assigned: documents.assigned,
-    server: { name: server, labels },
-    facts,
-    lists,
-  });
-  if (!result.ok) return result;
-  const digest = await keepManifest(ctx, result.manifest);
-  return { ok: true, digest, factsDigest: digestOf(facts), warnings: result.warnings };
+  const input = { assigned: documents.assigned, server: { name: server, labels }, facts, lists };
+  const result = await compileOnce(ctx, input);
+  return result.ok ? { ...result, factsDigest: digestOf(facts) } : result;
+}
+
+const MOST_KEPT = 2_000;
+
+/** Servers that are alike in all that compile reads share one compile. */
+async function compileOnce(ctx: Context, input: CompileInput): Promise<CompileMemo> {
+  const key = compileKey(input);
+  const known = ctx.compiled.get(key);
+  if (known !== undefined) return known;
+  const result = ctx.compile(input);
+  const memo: CompileMemo = result.ok
+    ? { ok: true, digest: await keepManifest(ctx, result.manifest), warnings: result.warnings }
+    : result;
+  if (ctx.compiled.size >= MOST_KEPT) ctx.compiled.clear();
+  ctx.compiled.set(key, memo);
+  return memo;
 }
 
 export async function listFamilies({ database }: Context): Promise<CompileInput["lists"]> {

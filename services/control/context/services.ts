@@ -77,7 +77,15 @@ export interface Services {
   pulses: Pulses;
   protected: Protected;
   books: ListBooks;
+  /** manifest → how long a server has for it; what has been read once */
+  deadlines: Map<string, number>;
+  /** compile key → its result: servers that are alike compile once */
+  compiled: Map<string, CompileMemo>;
 }
+
+export type CompileMemo =
+  | { ok: true; digest: string; warnings: readonly string[] }
+  | { ok: false; problems: readonly Problem[] };
 
 /** One command or question: the services, and who asks. What follows from it shares its correlation. */
 export interface Context extends Services {

@@ -1,4 +1,5 @@
 import { policyRevisionTable } from "@sluice/db/schema/policies";
+import { digestOf } from "@sluice/proto/base/digest";
 import { formatProblem, SluiceError } from "@sluice/proto/base/errors";
 import type { PolicyDocument } from "@sluice/proto/policy/document";
 import { and, eq } from "drizzle-orm";
@@ -23,6 +24,11 @@ export class Documents {
     if (this.#kept.size >= MOST) this.#kept.clear();
     this.#kept.set(key, document);
     return document;
+  }
+
+  /** Of a revision's content: comments and spelling don't count. */
+  async digestOf(ctx: Pick<Context, "database">, policy: string, revision: number): Promise<string> {
+    return digestOf(await this.of(ctx, policy, revision));
   }
 
   #read(text: string, name: string): PolicyDocument {
