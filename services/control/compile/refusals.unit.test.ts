@@ -78,16 +78,6 @@ const cases: [what: string, parts: Partial<PolicyDocument>, problem: string, mor
     ["a jump to a built-in chain", input("-j FORWARD"), "a rule can't go to the built-in chain FORWARD"],
     ["a foreign chain that isn't declared", input("-j DOCKER-USER"), "one under external.chains.filter"],
     [
-      "chains that lead back to themselves",
-      firewallOf(chain("filter", "a", ["-j b"]), chain("filter", "b", ["-p tcp -j a"])),
-      "the chains lead back to themselves: a → b → a",
-    ],
-    [
-      "a hook that the table lacks",
-      firewallOf(chain("raw", "INPUT", ["-j NOTRACK"])),
-      "the table raw has no INPUT (at firewall.raw.INPUT, expected PREROUTING, OUTPUT)",
-    ],
-    [
       "addresses of both families",
       input("-s 192.0.2.1 -d 2001:db8::1 -j DROP"),
       "this rule fits neither IPv4 nor IPv6 (at firewall.filter.INPUT[0], found IPv4 by `--source 192.0.2.1` and IPv6 by `--destination 2001:db8::1`",
