@@ -6,7 +6,7 @@ import { openRehearsal, type RehearsalNamespace } from "@sluice/agents/exec/rehe
 import { FAMILIES, type Family } from "@sluice/proto/base/names";
 import type { ManifestChain, ManifestHook, TableName } from "@sluice/proto/manifest/manifest";
 import fc from "fast-check";
-import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 const ORIGIN = { policy: "web-edge", revision: 4, line: 17 };
 
@@ -298,22 +298,28 @@ describe.each<IptablesBackend>(["nft", "legacy"])("iptables on %s", (backend) =>
     expect(refused.message).toMatch(/Invalid argument|can't|output interface/);
   });
 
-  test("a refused commit changes nothing, and the next one goes through", async () => {
+  test("a refused commit changes nothing, names its line after many that went before, and the next goes through", async () => {
     const want = await expected(driver, WHOLE);
     await apply(driver, ns, WHOLE, want);
     const live = { ...ns, throwAway: false }; // as the live namespace: no trying out
-    const bad: Script = {
+    const script = (...rules: string[]): Script => ({
       driver: "iptables",
-      what: "bad",
+      what: "ssh",
       tool: "iptables-restore",
-      text: "*filter\n:SL-web-ssh - [0:0]\n-A SL-web-ssh -j DROP\n-A SL-web-ssh -m recent --name x --update --hitcount 100000\nCOMMIT\n",
-    };
-    await expect(driver.write(live, bad)).rejects.toThrow(ScriptRefused);
-    expect(driver.diff(WHOLE, want, await driver.read(ns, WHOLE))).toEqual([]);
-    await driver.write(live, {
-      ...bad,
-      text: "*filter\n:SL-web-ssh - [0:0]\n-A SL-web-ssh -j DROP\nCOMMIT\n",
+      text: `*filter\n:SL-web-ssh - [0:0]\n${rules.map((rule) => `-A SL-web-ssh ${rule}\n`).join("")}COMMIT\n`,
     });
+    const good = script("-m limit --limit 60/minute --limit-burst 5 -j ACCEPT", "-j DROP");
+    await driver.write(live, good);
+    await driver.write(live, good);
+    await expect(driver.write(live, script("-j DROP", "-s 300.1.1.1", "-j DROP"))).rejects.toMatchObject({
+      line: 3,
+    });
+    await driver.write(live, good);
+    await expect(
+      driver.write(live, script("-j DROP", "-m recent --name x --update --hitcount 100000")),
+    ).rejects.toThrow(ScriptRefused);
+    expect(driver.diff(WHOLE, want, await driver.read(ns, WHOLE))).toEqual([]);
+    await driver.write(live, script("-j DROP"));
     expect(driver.diff(WHOLE, want, await driver.read(ns, WHOLE))).toHaveLength(1);
     await driver.close(live);
   });
@@ -413,6 +419,32 @@ describe.each<IptablesBackend>(["nft", "legacy"])("iptables on %s", (backend) =>
       { numRuns: 15 },
     );
   });
+});
+
+test("a commit that finds the xtables lock held is tried again until it is free", async () => {
+  const ns = await open();
+  const driver = createIptablesDriver({ backend: "legacy" });
+  const { stdout } = await ns.run("printenv", ["XTABLES_LOCKFILE"]);
+  const holder = ns.spawn("flock", ["--no-fork", stdout.trim(), "cat"]);
+  const held = new Promise<void>((resolve) => holder.onLine(() => resolve()));
+  holder.write("held\n"); // cat answers once flock has the lock
+  await held;
+  let started = 0;
+  const watched: RehearsalNamespace = {
+    ...ns,
+    spawn(command, args) {
+      started++;
+      return ns.spawn(command, args);
+    },
+  };
+  const text = "*filter\n:SL-a - [0:0]\n-A SL-a -j DROP\nCOMMIT\n";
+  const written = driver.write(watched, { driver: "iptables", what: "a", tool: "iptables-restore", text });
+  // the first child has waited its five seconds and given up
+  await vi.waitUntil(() => started === 2, { timeout: 20_000 });
+  holder.kill();
+  await written;
+  expect((await driver.read(ns, EMPTY)).tables.get("ip4/filter")?.chains.get("SL-a")).toEqual(["-j DROP"]);
+  await driver.close(watched);
 });
 
 test("a table that only nft can print fails the read where the target needs it", async () => {

@@ -23,7 +23,8 @@ export function parseRefusal(text: string, said: readonly string[], linesBefore:
   return {
     line: jumper >= 0 ? jumper : line,
     reason: reasonOf(said),
-    locked: /holding the xtables lock|Resource temporarily unavailable/.test(all),
+    // older tools also say that they wait (`…lock; still 4s`) and then go on
+    locked: /holding the xtables lock(?!; (?:still|waiting))|Resource temporarily unavailable/.test(all),
   };
 }
 

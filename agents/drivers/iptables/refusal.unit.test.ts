@@ -66,6 +66,19 @@ test("a held lock is told apart from a refusal", () => {
   expect(parseRefusal(TEXT, said, 0)).toMatchObject({ locked: true, line: undefined });
 });
 
+test("having waited for the lock is no failure to get it", () => {
+  const said = [
+    "Another app is currently holding the xtables lock; still 4s 0us time ahead to have a chance to grab the lock...",
+    "iptables-restore v1.8.2 (legacy): host/network `300.1.1.1' not found",
+    "Error occurred at line: 3",
+  ];
+  expect(parseRefusal(TEXT, said, 0)).toEqual({
+    line: 2,
+    reason: "host/network `300.1.1.1' not found",
+    locked: false,
+  });
+});
+
 test("a rule is split into words as iptables-restore does", () => {
   expect(splitArgs(`-A SL-a  -m comment --comment "a \\"b\\" c" --x '' -j LOG --log-prefix 'in: '`)).toEqual([
     "-A",
