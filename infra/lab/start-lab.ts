@@ -34,6 +34,8 @@ export interface Lab extends AsyncDisposable {
   readonly client: Client;
   /** makes connections from the host `client` */
   readonly outside: Station;
+  /** what serves, and makes connections, on each server */
+  readonly stations: ReadonlyMap<string, Station>;
   readonly folder: string;
   agent(server: string): AgentProcess;
   stop(): Promise<void>;
@@ -128,6 +130,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
 
   progress("agents");
   const agents: AgentProcess[] = [];
+  const stations = new Map<string, Station>();
   stack.defer(async () => void (await Promise.all(agents.map((agent) => agent.stop()))));
   for (const host of fabric.servers) {
     const added = await client.servers.add.mutate({
@@ -135,7 +138,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
       labels: { site: "lab" },
       reason: "the lab starts",
     });
-    stack.use(await openServerServices(host.namespace));
+    stations.set(host.name, stack.use(await openServerServices(host.namespace)));
     agents.push(
       startAgentProcess({
         server: host.name,
@@ -169,6 +172,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     context,
     client,
     outside,
+    stations,
     folder,
     agent(server) {
       const found = agents.find((agent) => agent.server === server);

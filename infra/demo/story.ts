@@ -1,0 +1,26 @@
+import type { Lab } from "../lab/start-lab.ts";
+import { auditHistory } from "./chapters/audit-history.ts";
+import { bruteForceGuard } from "./chapters/brute-force-guard.ts";
+import { drift } from "./chapters/drift.ts";
+import { firewall } from "./chapters/firewall.ts";
+import { lockOut } from "./chapters/lock-out.ts";
+import { massBlock } from "./chapters/mass-block.ts";
+import { rollback } from "./chapters/rollback.ts";
+import { shaping } from "./chapters/shaping.ts";
+import type { Narrator } from "./narrator.ts";
+
+/** What a chapter works with: the running lab, and who tells. */
+export interface Stage {
+  lab: Lab;
+  narrator: Narrator;
+}
+
+/** In the order told; each goes on where the one before ended. */
+const CHAPTERS = [shaping, firewall, bruteForceGuard, massBlock, drift, lockOut, rollback, auditHistory];
+
+export async function tellStory(stage: Stage, signal: AbortSignal): Promise<void> {
+  for (const chapter of CHAPTERS) {
+    if (signal.aborted) return;
+    await chapter(stage);
+  }
+}
