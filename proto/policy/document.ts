@@ -30,7 +30,7 @@ export type PolicyVar = z.infer<typeof policyVar>;
 export const policySetDocument = z.strictObject({
   name: z.string(),
   type: z.string(),
-  /** `create` options as ipset words */
+  /** `create` options as ipset words; `family inet` or `family inet6` among them only where the policy says it */
   options: z.array(z.string()),
   entries: z.array(z.strictObject({ text: z.string(), line })),
   line,

@@ -1,0 +1,198 @@
+import type { Family } from "../base/names.ts";
+import type { TableName } from "../manifest/manifest.ts";
+import type { PolicyRule } from "./document.ts";
+import { oneOf, optional } from "./fields.ts";
+import { type Reader, readFields } from "./reader.ts";
+import { ruleAddressFamily } from "./rule-addresses.ts";
+import { addFamily, type RuleFamily } from "./rule-family.ts";
+import { optionFault, optionsOf, type RuleOption, separateValues } from "./rule-options.ts";
+import { type ChainNames, findTarget } from "./rule-targets.ts";
+import { splitRule } from "./rule-text.ts";
+import { quoted, type SourceNode, type TextNode } from "./source-node.ts";
+import { didYouMean } from "./suggest.ts";
+import { hasVariable } from "./variables.ts";
+import { checkVariables, possibleTexts, type Variables } from "./vars.ts";
+
+/** What a policy's rules may name. */
+export interface RuleNames {
+  vars: Variables;
+  chains: ChainNames;
+  /** the policy's sets and the external ones */
+  sets: ReadonlySet<string>;
+}
+
+export interface CheckedRule {
+  rule: PolicyRule;
+  /** the own chains that it goes to */
+  goesTo: string[];
+  node: TextNode;
+}
+
+const SET_OPTIONS = new Set(["--match-set", "--add-set", "--del-set", "--map-set"]);
+const ADDRESS_OPTIONS = new Set(["-s", "-d", "--source", "--destination", "--src", "--dst"]);
+const FAMILY_OPTIONS: Readonly<Record<string, Family>> = { "-4": 4, "--ipv4": 4, "-6": 6, "--ipv6": 6 };
+
+const FAMILY_NAMES: Readonly<Record<string, Family>> = { ipv4: 4, ipv6: 6 };
+const familyField = optional(oneOf(["ipv4", "ipv6"]));
+
+/** A rule: iptables' own words without `-A CHAIN`, or a map of those and the family. */
+export function readRule(
+  reader: Reader,
+  node: SourceNode,
+  table: TableName,
+  names: RuleNames,
+): CheckedRule | undefined {
+  if (node.kind === "text") return checkRule(reader, node, undefined, table, names);
+  if (node.kind === "map") {
+    const odd = [...node.fields].find(([key]) => /^[-!]|\s/.test(key));
+    if (odd !== undefined) {
+      reader.problem(odd[1].key, "YAML read this rule as a map, because of its `: `", {
+        found: quoted(odd[0]),
+        expected: "the whole rule in single quotes",
+      });
+      return undefined;
+    }
+    const fields = readFields(reader, node, { rule: "nested", family: familyField });
+    const family = FAMILY_NAMES[fields?.family ?? ""];
+    if (fields?.rule?.kind === "text") return checkRule(reader, fields.rule, family, table, names);
+    if (fields !== undefined)
+      reader.problem(fields.rule ?? node, "rule is missing", { expected: "rule: the rule's text" });
+    return undefined;
+  }
+  const expected = "a rule, such as -p tcp --dport 22 -j ACCEPT";
+  reader.problem(node, node.kind === "empty" ? "an empty rule" : "this isn't a rule", { expected });
+  return undefined;
+}
+
+function checkRule(
+  reader: Reader,
+  node: TextNode,
+  said: Family | undefined,
+  table: TableName,
+  names: RuleNames,
+): CheckedRule | undefined {
+  const split = splitRule(reader, node);
+  if (split === undefined) return undefined;
+  const problemsBefore = reader.problems.length;
+  const words = separateValues(split);
+  for (const { text, at } of words) checkVariables(reader, node, names.vars, text, at);
+
+  const ofFamily: RuleFamily = { family: said, because: "family" };
+  const goesTo: string[] = [];
+  const familyWords = new Set<number>();
+  let lastMatch = "";
+  for (const option of optionsOf(words)) {
+    const { name, value, index } = option;
+    const place = node.placeAt(words[index]?.at ?? 0);
+    const fault = optionFault(name);
+    if (fault !== undefined) {
+      reader.problem(node, fault.message, { place, found: name, expected: fault.expected });
+      continue;
+    }
+    const family = FAMILY_OPTIONS[name];
+    if (family !== undefined) {
+      familyWords.add(index);
+      addFamily(reader, node, ofFamily, family, words[index]);
+    } else if (name === "-m" || name === "--match") lastMatch = value?.text ?? "";
+    else if (name === "--set" && lastMatch === "set")
+      reader.problem(node, "--set of the set match is out of use", {
+        place,
+        found: name,
+        expected: "--match-set",
+      });
+    else if (ADDRESS_OPTIONS.has(name)) checkAddresses(reader, node, option, names.vars, ofFamily);
+    else if (SET_OPTIONS.has(name)) checkSetName(reader, node, option, names);
+    else if (["-j", "--jump", "-g", "--goto"].includes(name)) {
+      const own = checkTarget(reader, node, option, table, names);
+      if (own !== undefined) goesTo.push(own);
+    }
+  }
+  if (reader.problems.length > problemsBefore) return undefined;
+  const family = said ?? (familyWords.size > 0 ? ofFamily.family : undefined);
+  const { line, column } = node.place;
+  const kept = words.filter((_, index) => !familyWords.has(index)).map(({ text }) => text);
+  const rule = { text: node.text.trim(), words: kept, ...(family && { family }), line, column };
+  return { rule, goesTo, node };
+}
+
+function checkAddresses(
+  reader: Reader,
+  node: TextNode,
+  option: RuleOption,
+  vars: Variables,
+  ofFamily: RuleFamily,
+): void {
+  const { value, name } = option;
+  if (value === undefined || value.text === "!") {
+    reader.problem(node, `${name} has no address`, { expected: `${name} ADDRESS, or ! ${name} ADDRESS` });
+    return;
+  }
+  if (hasVariable(value.text)) {
+    const faults = possibleTexts(value.text, vars).flatMap((text) => text.split(",").map(ruleAddressFamily));
+    for (const fault of faults)
+      if (!fault.ok)
+        reader.problem(node, fault.message, {
+          place: node.placeAt(value.at),
+          found: value.text,
+          expected: fault.expected,
+        });
+    return;
+  }
+  let { at } = value;
+  for (const text of value.text.split(",")) {
+    const checked = ruleAddressFamily(text);
+    if (checked.ok) addFamily(reader, node, ofFamily, checked.family, { text, at });
+    else
+      reader.problem(node, checked.message, {
+        place: node.placeAt(at),
+        found: text,
+        expected: checked.expected,
+      });
+    at += text.length + 1;
+  }
+}
+
+function checkSetName(reader: Reader, node: TextNode, option: RuleOption, names: RuleNames): void {
+  const name = option.value?.text ?? "";
+  const place = node.placeAt(option.value?.at ?? 0);
+  const known = [...names.sets];
+  if (names.sets.has(name)) return;
+  if (name.startsWith("list:")) {
+    if (option.name !== "--match-set")
+      reader.problem(node, `a rule can't change the list ${name.slice(5)}`, {
+        place,
+        found: name,
+        expected: "a set of this policy",
+      });
+    else if (!/^list:[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name))
+      reader.problem(node, "this can't be a list's name", { place, found: name, expected: "list:NAME" });
+    return;
+  }
+  const isVariable = hasVariable(name);
+  reader.problem(
+    node,
+    isVariable ? "a set can't come from a variable" : `undefined set ${name}${didYouMean(name, known)}`,
+    {
+      place,
+      found: name,
+      expected: `${known.length > 0 ? `one of ${known.join(", ")}` : "a set under sets or external.sets"}; or list:NAME for a live list`,
+    },
+  );
+}
+
+function checkTarget(
+  reader: Reader,
+  node: TextNode,
+  option: RuleOption,
+  table: TableName,
+  names: RuleNames,
+): string | undefined {
+  const name = option.value?.text ?? "";
+  const isGoto = option.name === "-g" || option.name === "--goto";
+  const target = findTarget(name, isGoto, table, names.chains);
+  if (target.kind === "fault") {
+    const place = node.placeAt(option.value?.at ?? 0);
+    reader.problem(node, target.message, { place, found: name, expected: target.expected });
+  }
+  return target.kind === "own" ? name : undefined;
+}

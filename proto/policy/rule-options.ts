@@ -1,0 +1,125 @@
+import type { RuleWord } from "./rule-words.ts";
+import { hasVariable } from "./variables.ts";
+
+/**
+ * Which words of a rule are options, and which options a rule may have, without knowing every match there is.
+ *
+ * A rule is one rule: what would name another chain or table, run a command (`--modprobe`), or do anything but describe
+ * a packet and its target is refused, in every spelling that getopt takes: in full, shortened, with `=`, and run
+ * together. Everything else is left to the server's own iptables.
+ */
+
+/** Options whose value is free text and may look like an option itself. */
+const TEXT_OPTIONS = new Set([
+  "--comment",
+  "--log-prefix",
+  "--nflog-prefix",
+  "--ulog-prefix",
+  "--string",
+  "--hex-string",
+  "--algo",
+  "--bytecode",
+]);
+
+/** Options that are read here, so they must be written in a way that can't be overlooked. */
+const READ_LONG = [
+  "jump",
+  "goto",
+  "match",
+  "protocol",
+  "source",
+  "destination",
+  "src",
+  "dst",
+  "in-interface",
+  "out-interface",
+  "fragment",
+  "ipv4",
+  "ipv6",
+  "match-set",
+  "add-set",
+  "del-set",
+  "map-set",
+] as const;
+
+const FORBIDDEN_LONG = [
+  "append",
+  "check",
+  "delete",
+  "insert",
+  "replace",
+  "list",
+  "list-rules",
+  "flush",
+  "zero",
+  "new-chain",
+  "delete-chain",
+  "rename-chain",
+  "policy",
+  "table",
+  "set-counters",
+  "wait",
+  "wait-interval",
+  "modprobe",
+  "numeric",
+  "verbose",
+  "version",
+  "exact",
+  "line-numbers",
+  "help",
+] as const;
+
+/** Shortened forms of the above that are options of a match in their own right: recent's, policy's, and iptables' own. */
+const IN_THEIR_OWN_RIGHT = new Set(["set", "pol", "proto"]);
+
+/** `--option=value` and `-sVALUE` in two words each, as getopt reads them; texts and everything else as they are. */
+export function separateValues(words: readonly RuleWord[]): RuleWord[] {
+  return words.flatMap((word, index) => {
+    if (TEXT_OPTIONS.has(words[index - 1]?.text ?? "")) return [word];
+    const cut = /^(--[a-z][a-z0-9-]*)=(.*)$/is.exec(word.text) ?? /^(-[psdiojgm])(.+)$/s.exec(word.text);
+    const [, option, value] = cut ?? [];
+    return option === undefined || value === undefined
+      ? [word]
+      : [
+          { text: option, at: word.at },
+          { text: value, at: word.at },
+        ];
+  });
+}
+
+export interface RuleOption {
+  /** index of the option's word */
+  index: number;
+  name: string;
+  /** the word after it, whatever it is */
+  value: RuleWord | undefined;
+  negated: boolean;
+}
+
+/** The words that stand where an option can stand. */
+export function* optionsOf(words: readonly RuleWord[]): Generator<RuleOption> {
+  for (let index = 0; index < words.length; index += 1) {
+    const name = words[index]?.text ?? "";
+    if (!/^-[^\d]/.test(name) && !/^-[46]$/.test(name)) continue;
+    yield { index, name, value: words[index + 1], negated: words[index - 1]?.text === "!" };
+    if (TEXT_OPTIONS.has(name)) index += 1;
+  }
+}
+
+/** Why a rule can't have this option, and what to do instead; undefined where it can. */
+export function optionFault(name: string): { message: string; expected: string } | undefined {
+  const single = "a rule alone: matches and a target";
+  if (hasVariable(name))
+    return { message: "an option can't come from a variable", expected: "the option itself" };
+  if (!name.startsWith("--")) {
+    if (/^-[psdiojgmf46]$/.test(name)) return undefined;
+    return { message: `${name} has no place in a rule`, expected: single };
+  }
+  const long = name.slice(2);
+  if (IN_THEIR_OWN_RIGHT.has(long)) return undefined;
+  const read = READ_LONG.find((option) => option.startsWith(long));
+  const forbidden = FORBIDDEN_LONG.find((option) => option.startsWith(long));
+  if (long === read) return undefined;
+  if (forbidden !== undefined) return { message: `${name} has no place in a rule`, expected: single };
+  return read && { message: `${name} is a shortened option`, expected: `--${read} in full` };
+}

@@ -1,0 +1,67 @@
+import type { PolicyRule } from "./document.ts";
+import type { Reader } from "./reader.ts";
+import { type CheckedRule, type RuleNames, readRule } from "./rule-check.ts";
+import { optionsOf } from "./rule-options.ts";
+import type { SourceNode } from "./source-node.ts";
+
+export type Direction = "egress" | "ingress";
+
+const OUT_OF_PLACE: Readonly<Record<string, string>> = {
+  "-j": "a match has no target: it leads to its class",
+  "--jump": "a match has no target: it leads to its class",
+  "-g": "a match has no target: it leads to its class",
+  "--goto": "a match has no target: it leads to its class",
+  "-o": "the device is the one that is shaped",
+  "--out-interface": "the device is the one that is shaped",
+  "-i": "a packet on its way out has no incoming device any more",
+  "--in-interface": "a packet on its way out has no incoming device any more",
+};
+
+/** What u32 can find in a packet: an ingress class is chosen before any iptables table sees it. */
+const INGRESS_OPTIONS = new Set(
+  "-p --protocol --proto -s --source --src -d --destination --dst --sport --source-port --dport --destination-port --sports --source-ports --dports --destination-ports -m --match".split(
+    " ",
+  ),
+);
+const INGRESS_MODULES = new Set(["tcp", "udp", "sctp", "multiport"]);
+
+/** `match`: a rule's words without a target, as a text, a map with the family, or a list of those. */
+export function readMatches(
+  reader: Reader,
+  node: SourceNode | undefined,
+  direction: Direction,
+  names: RuleNames,
+): PolicyRule[] {
+  if (node === undefined) return [];
+  const items = node.kind === "list" ? node.items : [node];
+  if (items.length === 0)
+    reader.problem(node, "an empty list of matches", { expected: "-p tcp --sport 80, or no match at all" });
+  return items.flatMap((item) => {
+    const checked = readRule(reader, item, "mangle", names);
+    return checked !== undefined && fits(reader, checked, direction) ? [checked.rule] : [];
+  });
+}
+
+function fits(reader: Reader, { rule, node }: CheckedRule, direction: Direction): boolean {
+  // the words have lost their places on the way: the rule's own is near enough
+  const words = rule.words.map((text) => ({ text, at: 0 }));
+  let isFit = true;
+  for (const { name, value, negated } of optionsOf(words)) {
+    const message =
+      OUT_OF_PLACE[name] ??
+      (direction === "ingress" ? ingressFault(name, value?.text ?? "", negated) : undefined);
+    if (message === undefined) continue;
+    isFit = false;
+    reader.problem(node, message, {
+      found: `${negated ? "! " : ""}${name} ${value?.text ?? ""}`.trim(),
+      expected: "matches alone, such as -p tcp --sport 80",
+    });
+  }
+  return isFit;
+}
+
+function ingressFault(name: string, value: string, negated: boolean): string | undefined {
+  const isModule = name === "-m" || name === "--match";
+  if (INGRESS_OPTIONS.has(name) && !negated && (!isModule || INGRESS_MODULES.has(value))) return undefined;
+  return `an ingress class can't match by ${negated ? "! " : ""}${name}${isModule ? ` ${value}` : ""}: only by protocol, addresses and ports`;
+}

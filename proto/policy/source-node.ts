@@ -1,0 +1,63 @@
+import type { Place } from "../base/errors.ts";
+
+/**
+ * A policy file as a tree of texts, lists and maps, each with its place. YAML's own types are left out of it: `022`,
+ * `yes` and `1e3` are the texts that were written, and each field says what it makes of them.
+ */
+interface Spotted {
+  place: Place;
+  /** dotted path, such as `firewall.filter.INPUT[2]` */
+  path: string;
+}
+
+/** Where something stands: enough to report a problem there. */
+export type Spot = Readonly<Spotted>;
+
+export interface TextNode extends Spotted {
+  kind: "text";
+  text: string;
+  /** the place of the character at this offset of the text; the text's own place where it can't be told */
+  placeAt(offset: number): Place;
+}
+
+export interface ListNode extends Spotted {
+  kind: "list";
+  items: SourceNode[];
+}
+
+export interface MapNode extends Spotted {
+  kind: "map";
+  fields: Map<string, MapField>;
+}
+
+export interface MapField {
+  /** where the key stands */
+  key: Spot;
+  value: SourceNode;
+}
+
+/** A key or a dash with nothing after it. */
+export interface EmptyNode extends Spotted {
+  kind: "empty";
+}
+
+export type SourceNode = TextNode | ListNode | MapNode | EmptyNode;
+
+/** What a node is, for a message: `a list`, or the text itself, shortened. */
+export function describeNode(node: SourceNode): string {
+  switch (node.kind) {
+    case "text":
+      return quoted(node.text);
+    case "list":
+      return "a list";
+    case "map":
+      return "a map";
+    case "empty":
+      return "nothing";
+  }
+}
+
+/** The text in quotes on one line, cut after 60 characters. */
+export function quoted(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+}

@@ -1,0 +1,39 @@
+/** The known name that is most likely meant: at most two slips away, and fewer than half of it wrong. */
+export function closest(name: string, known: Iterable<string>): string | undefined {
+  let best: { name: string; slips: number } | undefined;
+  for (const candidate of known) {
+    const slips = distance(name.toLowerCase(), candidate.toLowerCase());
+    if (slips <= 2 && slips * 2 < candidate.length && slips < (best?.slips ?? 3))
+      best = { name: candidate, slips };
+  }
+  return best?.name;
+}
+
+/** `; did you mean x?`, or nothing. */
+export function didYouMean(name: string, known: Iterable<string>): string {
+  const meant = name.length > 40 ? undefined : closest(name, known);
+  return meant === undefined ? "" : `; did you mean ${meant}?`;
+}
+
+/** Insertions, deletions, replacements and swaps of neighbours that lead from one text to the other. */
+function distance(from: string, to: string): number {
+  let older: number[] = [];
+  let before = Array.from({ length: to.length + 1 }, (_, index) => index);
+  for (let row = 1; row <= from.length; row += 1) {
+    const current = [row];
+    for (let column = 1; column <= to.length; column += 1) {
+      const same = from[row - 1] === to[column - 1];
+      let best = Math.min(
+        (before[column] ?? 0) + 1,
+        (current[column - 1] ?? 0) + 1,
+        (before[column - 1] ?? 0) + (same ? 0 : 1),
+      );
+      if (row > 1 && column > 1 && from[row - 1] === to[column - 2] && from[row - 2] === to[column - 1])
+        best = Math.min(best, (older[column - 2] ?? 0) + 1);
+      current.push(best);
+    }
+    older = before;
+    before = current;
+  }
+  return before[to.length] ?? 0;
+}
