@@ -1,4 +1,5 @@
 import type { TargetSet } from "../driver.ts";
+import { elementOf, timeoutOf } from "./entry.ts";
 
 const DEFAULT_MAXELEM = 65_536;
 const DEFAULT_LIST_SIZE = 8;
@@ -62,6 +63,14 @@ export function createWords(set: TargetSet): string[] {
     words.push("size", String(powerOfTwo(2 * n)));
   }
   return words;
+}
+
+/** The words after `add NAME`. An entry without a lifetime of its own stays for ever, whatever the set's default. */
+export function addWords(set: TargetSet, entry: string): string {
+  const defaultLifetime = Number(optionValue(set.options, "timeout") ?? 0);
+  if (defaultLifetime === 0 || timeoutOf(entry) !== undefined) return entry;
+  const element = elementOf(entry);
+  return `${element} timeout 0${entry.slice(element.length)}`;
 }
 
 function powerOfTwo(atLeast: number): number {

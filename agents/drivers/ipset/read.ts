@@ -6,18 +6,27 @@ import { parseList } from "./parse.ts";
 import type { IpsetSnapshot, SetMembers, SetSnapshot } from "./snapshot.ts";
 
 const MEMBERS_TIMEOUT_MS = 60_000;
+const READ_TRIES = 3;
 
 /** Headers of all our sets; members of those that the target wants as policy or protect sets, all by one process. */
 export async function readIpset(at: Namespace, target: Target): Promise<IpsetSnapshot> {
-  const listed = await at.run("ipset", ["list", "-t"]);
-  if (listed.code !== 0) throw unreadable(at, listed);
-  const sets = new Map<string, SetSnapshot>();
-  for (const set of parseList(listed.stdout)) {
-    if (set.name.startsWith(SET_PREFIX)) sets.set(set.name, set);
+  const wanted = target.sets.filter((set) => set.use !== "list").map(({ name }) => name);
+  for (let attempt = 1; ; attempt++) {
+    const listed = await at.run("ipset", ["list", "-t"]);
+    if (listed.code !== 0) throw unreadable(at, listed);
+    const ours = parseList(listed.stdout).filter(({ name }) => name.startsWith(SET_PREFIX));
+    const sets = new Map(ours.map((set) => [set.name, set]));
+    const whole = await readWhole(
+      at,
+      wanted.filter((name) => sets.has(name)),
+    );
+    if (Array.isArray(whole)) {
+      for (const set of whole) sets.set(set.name, set);
+      return { sets };
+    }
+    // a set went between the two: after such an error the same `ipset -` lists nothing true
+    if (attempt === READ_TRIES) throw unreadable(at, whole);
   }
-  const whole = target.sets.filter((set) => set.use !== "list" && sets.has(set.name)).map(({ name }) => name);
-  for (const set of await readWhole(at, whole)) sets.set(set.name, set);
-  return { sets };
 }
 
 /** The members of one set, a list's too; undefined when there is no such set. */
@@ -28,13 +37,11 @@ export async function readMembers(at: Namespace, name: string): Promise<SetMembe
   return parseList(listed.stdout)[0]?.members;
 }
 
-async function readWhole(at: Namespace, names: readonly string[]): Promise<SetSnapshot[]> {
+async function readWhole(at: Namespace, names: readonly string[]): Promise<SetSnapshot[] | RunResult> {
   if (names.length === 0) return [];
   const input = names.map((name) => `list ${name}\n`).join("");
   const listed = await at.run("ipset", ["-"], { input, timeoutMs: MEMBERS_TIMEOUT_MS });
-  // a set that went since its header was read: the same `ipset -` lists nothing true after an error
-  if (listed.code !== 0 || listed.stderr.trim() !== "") throw unreadable(at, listed);
-  return parseList(listed.stdout);
+  return listed.code === 0 && listed.stderr.trim() === "" ? parseList(listed.stdout) : listed;
 }
 
 function unreadable(at: Namespace, { stderr, code, timedOut }: RunResult): SluiceError {

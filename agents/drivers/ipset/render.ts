@@ -4,8 +4,8 @@ import type { Origin } from "@sluice/proto/manifest/manifest";
 import type { Script, Steps, Target, TargetSet } from "../driver.ts";
 import { without } from "../line-difference.ts";
 import { lastingCount, sameMembers } from "./diff.ts";
-import { elementOf, timeoutOf } from "./entry.ts";
-import { createWords, optionValue, sameOptions } from "./options.ts";
+import { elementOf } from "./entry.ts";
+import { addWords, createWords, optionValue, sameOptions } from "./options.ts";
 import type { IpsetSnapshot, SetSnapshot } from "./snapshot.ts";
 
 /** A hash that is fuller than this is grown, by a swap: a full one refuses. */
@@ -59,14 +59,6 @@ export function renderReplace(set: TargetSet, have: IpsetSnapshot): Script {
   if (have.sets.has(set.name)) lines.swap(set, [], have);
   else lines.fill(set.name, set);
   return lines.script(`set/${set.name}: ${set.entries.length} entries`);
-}
-
-/** Empty sets under foreign names that our rules look into: for a rehearsal only. */
-export function renderSetStubs(target: Target): Script[] {
-  const lines = target.external.sets.map(
-    ({ name, type, family }) => `create ${name} ${type} family ${family === 4 ? "inet" : "inet6"}`,
-  );
-  return lines.length === 0 ? [] : [script(`sets: ${tell(lines.length, "stubs")}`, lines)];
 }
 
 function change(
@@ -135,12 +127,8 @@ class Lines {
     for (const entry of set.entries) this.add(name, set, entry);
   }
 
-  /** An entry without a lifetime of its own stays for ever, also in a set whose default is another. */
   add(name: string, set: TargetSet, entry: string): void {
-    const lifetime = Number(optionValue(set.options, "timeout") ?? 0);
-    const forEver = lifetime > 0 && timeoutOf(entry) === undefined ? " timeout 0" : "";
-    const element = elementOf(entry);
-    this.push(`add -exist ${name} ${element}${forEver}${entry.slice(element.length)}`, set.origin);
+    this.push(`add -exist ${name} ${addWords(set, entry)}`, set.origin);
   }
 
   swap(set: TargetSet, expiring: readonly string[], have: IpsetSnapshot): void {

@@ -2,7 +2,7 @@ import { temporarySet } from "@sluice/proto/base/names";
 import { describe, expect, test } from "vitest";
 import type { Target, TargetSet } from "../driver.ts";
 import { diffIpset } from "./diff.ts";
-import { renderIpset, renderMembers, renderReplace, renderSetStubs } from "./render.ts";
+import { renderIpset, renderMembers, renderReplace } from "./render.ts";
 import type { IpsetSnapshot, SetSnapshot } from "./snapshot.ts";
 
 const ORIGIN = { policy: "web", revision: 3, line: 7 };
@@ -180,14 +180,6 @@ add -exist ${NAME} 203.0.113.0/24
       `swap ${temporarySet(BLOCKLIST.name)} ${BLOCKLIST.name}`,
     );
     expect(renderReplace(BLOCKLIST, snapshot()).text).not.toContain("swap");
-  });
-
-  test("of the stubs makes the foreign sets that rules refer to", () => {
-    const wanted = target();
-    wanted.external.sets.push({ name: "f2b-sshd", type: "hash:ip", family: 4 });
-    expect(renderSetStubs(wanted).map((script) => script.text)).toEqual([
-      "create f2b-sshd hash:ip family inet\n",
-    ]);
   });
 });
 

@@ -45,19 +45,6 @@ export function renderIptables(
   return steps;
 }
 
-/** Empty chains under foreign names that our rules jump to: for a rehearsal only. */
-export function renderChainStubs(target: Target): Script[] {
-  return FAMILIES.flatMap((family) =>
-    TABLES.flatMap((table) => {
-      const stubs = target.external.chains.filter(
-        (chain) => chain.family === family && chain.table === table,
-      );
-      const lines = stubs.map(({ name }) => `:${name} - [0:0]`);
-      return lines.length === 0 ? [] : [script(family, table, count(lines.length, "stub"), lines)];
-    }),
-  );
-}
-
 function renderBuild(
   family: Family,
   table: TableName,

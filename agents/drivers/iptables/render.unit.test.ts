@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Target } from "../driver.ts";
 import { diffIptables } from "./diff.ts";
 import { parseSave } from "./parse.ts";
-import { renderChainStubs, renderIptables } from "./render.ts";
+import { renderIptables } from "./render.ts";
 import { type IptablesSnapshot, tableKey } from "./snapshot.ts";
 
 const ORIGIN = { policy: "web", revision: 3, line: 7 };
@@ -123,12 +123,6 @@ COMMIT
         }),
       ],
     });
-  });
-
-  test("of the stubs declares the foreign chains that rules refer to", () => {
-    expect(renderChainStubs(TARGET).map((script) => script.text)).toEqual([
-      "*filter\n:DOCKER-USER - [0:0]\nCOMMIT\n",
-    ]);
   });
 });
 
