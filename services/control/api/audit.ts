@@ -1,0 +1,15 @@
+import { auditAtInput, auditLogInput, auditTailInput } from "@sluice/proto/api/audit";
+import { auditAt } from "../audit/at.ts";
+import { auditLog } from "../audit/log.ts";
+import { tailLog } from "../audit/tail.ts";
+import { verifyLog } from "../audit/verify.ts";
+import { router, viewer } from "./trpc.ts";
+
+export const auditRouter = router({
+  log: viewer.input(auditLogInput).query(({ ctx, input }) => auditLog(ctx, input)),
+  at: viewer.input(auditAtInput).query(({ ctx, input }) => auditAt(ctx, input)),
+  verify: viewer.query(({ ctx }) => verifyLog(ctx)),
+  tail: viewer
+    .input(auditTailInput)
+    .subscription(({ ctx, input, signal }) => tailLog(ctx, input, signal ?? AbortSignal.timeout(0))),
+});

@@ -1,0 +1,109 @@
+import { rm } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import { messageOf } from "@sluice/proto/base/errors";
+import { enrolRequest } from "@sluice/proto/wire/enrol";
+import { type FastifyTRPCPluginOptions, fastifyTRPCPlugin } from "@trpc/server/adapters/fastify";
+import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
+import type { Services } from "../context/services.ts";
+import { enrolServer } from "../servers/enrol.ts";
+import { whoHas } from "../tokens/tokens.ts";
+import { asSluiceError, HTTP_STATUS, viewOf } from "./errors.ts";
+import { type AppRouter, appRouter } from "./router.ts";
+import type { Call } from "./trpc.ts";
+
+/** A TCP address, or the path of a UNIX socket. Port 0 takes a free one. */
+export type Listen = { host: string; port: number } | { path: string };
+
+export interface Http {
+  /** of the first address: `http://host:port`, or `unix:PATH` */
+  url: string;
+  close(): Promise<void>;
+}
+
+export interface Health {
+  nats: boolean;
+}
+
+const MOST_BYTES = 32 * 1024 * 1024;
+
+/** The API on all these addresses at once. */
+export async function serveHttp(
+  services: Services,
+  listens: readonly Listen[],
+  health: () => Health,
+): Promise<Http> {
+  const app = await createApp(services, health);
+  const servers: Server[] = [];
+  const urls: string[] = [];
+  for (const listen of listens) {
+    const server = createServer(app.routing);
+    urls.push(await listenOn(server, listen));
+    servers.push(server);
+  }
+  return {
+    url: urls[0] ?? "",
+    async close() {
+      await Promise.all(servers.map(closeServer));
+      await app.close();
+    },
+  };
+}
+
+async function createApp(services: Services, health: () => Health): Promise<FastifyInstance> {
+  const app = fastify({ bodyLimit: MOST_BYTES, routerOptions: { maxParamLength: 5_000 } });
+  const trpc: FastifyTRPCPluginOptions<AppRouter> = {
+    prefix: "/trpc",
+    trpcOptions: {
+      router: appRouter,
+      createContext: ({ req, info }) => callOf(services, req, info.connectionParams?.token ?? undefined),
+      onError({ path, error }) {
+        if (error.code !== "INTERNAL_SERVER_ERROR") return;
+        const cause = error.cause?.cause ?? error.cause ?? error;
+        services.log.error(
+          { path, error: cause instanceof Error ? cause.stack : String(cause) },
+          "a call failed",
+        );
+      },
+    },
+  };
+  await app.register(fastifyTRPCPlugin, trpc);
+  app.get("/healthz", async () => ({ ok: true, epoch: services.epoch, ...health() }));
+  app.post("/enrol", async (request) => enrolServer(services, enrolRequest.parse(request.body)));
+  app.setErrorHandler((thrown, request, reply) => {
+    const error = asSluiceError(thrown);
+    if (error.code === "INTERNAL") {
+      services.log.error({ path: request.url, error: messageOf(thrown) }, "a call failed");
+    }
+    return reply.code(HTTP_STATUS[error.code]).send(viewOf(error));
+  });
+  await app.ready();
+  return app;
+}
+
+async function callOf(services: Services, request: FastifyRequest, param: string | undefined): Promise<Call> {
+  const token = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? "")?.[1] ?? param;
+  const who = token === undefined ? undefined : await whoHas(services, token);
+  return { ...services, actor: who?.actor ?? "nobody", role: who?.role, correlation: services.ids.uuid() };
+}
+
+async function listenOn(server: Server, listen: Listen): Promise<string> {
+  if ("path" in listen) await rm(listen.path, { force: true });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    if ("path" in listen) server.listen(listen.path, resolve);
+    else server.listen(listen.port, listen.host, resolve);
+  });
+  const address = server.address();
+  if (address === null || typeof address === "string") return `unix:${address ?? ""}`;
+  const host = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  return `http://${host}:${address.port}`;
+}
+
+/** Open subscriptions would keep a server from closing for ever. */
+async function closeServer(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), 500);
+  await closed;
+  clearTimeout(timer);
+}

@@ -1,0 +1,27 @@
+import {
+  listRolloutsInput,
+  rollbackInput,
+  showRolloutInput,
+  startRolloutInput,
+} from "@sluice/proto/api/rollouts";
+import { listRollouts } from "../rollouts/ls.ts";
+import { rollback } from "../rollouts/rollback.ts";
+import { showRollout } from "../rollouts/show.ts";
+import { startRollout } from "../rollouts/start.ts";
+import { operator, router, viewer } from "./trpc.ts";
+import { watchView } from "./watch.ts";
+
+export const rolloutsRouter = router({
+  start: operator.input(startRolloutInput).mutation(({ ctx, input }) => startRollout(ctx, input)),
+  rollback: operator.input(rollbackInput).mutation(({ ctx, input }) => rollback(ctx, input)),
+  ls: viewer.input(listRolloutsInput).query(({ ctx, input }) => listRollouts(ctx, input)),
+  show: viewer.input(showRolloutInput).query(({ ctx, input }) => showRollout(ctx, input)),
+  watch: viewer.input(showRolloutInput).subscription(({ ctx, input, signal }) =>
+    watchView(
+      ctx,
+      signal ?? AbortSignal.timeout(0),
+      () => showRollout(ctx, input),
+      ({ state }) => state !== "running",
+    ),
+  ),
+});

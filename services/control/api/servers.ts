@@ -1,0 +1,18 @@
+import {
+  addServerInput,
+  labelServerInput,
+  listServersInput,
+  showServerInput,
+} from "@sluice/proto/api/servers";
+import { addServer } from "../servers/add.ts";
+import { labelServer } from "../servers/label.ts";
+import { listServers } from "../servers/ls.ts";
+import { showServer } from "../servers/show.ts";
+import { operator, router, viewer } from "./trpc.ts";
+
+export const serversRouter = router({
+  add: operator.input(addServerInput).mutation(({ ctx, input }) => addServer(ctx, input)),
+  label: operator.input(labelServerInput).mutation(({ ctx, input }) => labelServer(ctx, input)),
+  ls: viewer.input(listServersInput).query(({ ctx, input }) => listServers(ctx, input)),
+  show: viewer.input(showServerInput).query(({ ctx, input }) => showServer(ctx, input)),
+});

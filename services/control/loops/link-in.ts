@@ -1,0 +1,56 @@
+import { serverTable } from "@sluice/db/schema/servers";
+import type { Report } from "@sluice/proto/wire/report";
+import { eq } from "drizzle-orm";
+import { asSluice, type Context, type Services } from "../context/services.ts";
+import { recordDrift } from "../drift/record.ts";
+import type { LinkIn } from "../link/link.ts";
+import { recordPlanAnswer } from "../plans/record.ts";
+import { permitConfirm } from "../rollouts/confirm.ts";
+import { recordOutcome } from "../rollouts/record.ts";
+import { recordFacts } from "../servers/record-facts.ts";
+import { recordPause, recordRejected } from "../servers/record-pause.ts";
+
+/** What servers say, to the verb that records it. */
+export function createLinkIn(services: Services, onConnected: () => void): LinkIn {
+  return {
+    onConnected,
+
+    async reportKey(server) {
+      const [row] = await services.database.db
+        .select({ publicKey: serverTable.publicKey })
+        .from(serverTable)
+        .where(eq(serverTable.server, server));
+      return row?.publicKey ?? undefined;
+    },
+
+    async onReport(report) {
+      await record({ ...asSluice(services, services.ids.uuid()), actor: `agent:${report.server}` }, report);
+    },
+
+    onPulse(pulse) {
+      services.pulses.record(pulse, services.clock.now().toISOString());
+    },
+
+    onConfirm: (server, request) => permitConfirm(asSluice(services, services.ids.uuid()), server, request),
+  };
+}
+
+async function record(ctx: Context, report: Report): Promise<void> {
+  const { server, body } = report;
+  switch (body.kind) {
+    case "facts":
+      return await recordFacts(ctx, server, body.facts);
+    case "outcome":
+      return await recordOutcome(ctx, report, body);
+    case "plan":
+      return await recordPlanAnswer(ctx, report, body);
+    case "drift":
+      return await recordDrift(ctx, report, body);
+    case "paused":
+    case "resumed":
+      return await recordPause(ctx, report, body);
+    case "rejected":
+    case "skipped":
+      return await recordRejected(ctx, report, body);
+  }
+}
