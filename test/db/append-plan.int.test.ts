@@ -1,0 +1,30 @@
+import { type PostgresServer, startPostgres } from "@sluice/infra/fixtures/postgres";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { freshLog, newEvent, seqsOf } from "./log-fixture.ts";
+
+let server: PostgresServer;
+beforeAll(async () => {
+  server = await startPostgres();
+});
+afterAll(() => server.stop());
+
+const APPENDS = 20;
+
+test("an append reads no event but its own, also with the plans that a connection made while the log was empty", async () => {
+  await using log = await freshLog(server.url);
+  for (let expected = 0; expected < APPENDS; expected++) {
+    seqsOf(await log.appender.append({ stream: "a", expected, events: [newEvent()] }));
+  }
+  await log.appender.close(); // its session tells its statistics when it ends
+  const scansOf = async (index: string) => {
+    const [row] = await log.database.sql<{ scans: number }[]>`
+      select idx_scan::integer as scans from pg_stat_user_indexes
+       where schemaname = ${log.database.schema} and indexrelname = ${index}`;
+    return row?.scans ?? 0;
+  };
+  await vi.waitFor(
+    async () => expect(await scansOf("events_id_key")).toBeGreaterThanOrEqual(APPENDS),
+    10_000,
+  );
+  expect(await scansOf("events_type")).toBe(0);
+});
