@@ -35,17 +35,18 @@ export function comparableWords(words: readonly string[], asked: Asked): string[
   return withoutKeys(words, dropped);
 }
 
-/** For people: without what tc prints in its detailed and raw modes and nobody writes. */
-export function readableWords(words: readonly string[]): string[] {
-  const plain = words.filter((word) => !/^\[[0-9a-f]+\]$/.test(word)).map((word) => word.replace(/\/1$/, ""));
-  return plain.filter((word, index) => {
-    const pair = `${word} ${plain[index + 1]}`;
-    const before = `${plain[index - 1]} ${word}`;
-    return !NOISE.has(pair) && !NOISE.has(before) && word !== "buffer" && word !== "cbuffer";
-  });
-}
+/** What tc adds in its detailed and raw modes and nobody writes. */
+const UNWRITTEN =
+  /\b(linklayer ethernet|mpu 0b|ver \S+|c?buffer \[[0-9a-f]+\])(?= |$)|(?<=\db|Kb|Mb)\/1(?= |$)/g;
 
-const NOISE = new Set(["linklayer ethernet", "mpu 0b", "ver 3.17"]);
+/** For people. */
+export function readableWords(words: readonly string[]): string[] {
+  return words
+    .join(" ")
+    .replace(UNWRITTEN, "")
+    .split(" ")
+    .filter((word) => word !== "");
+}
 
 function withoutKeys(words: readonly string[], dropped: ReadonlySet<string>): string[] {
   return words.filter((word, index) => !dropped.has(word) && !dropped.has(words[index - 1] ?? ""));

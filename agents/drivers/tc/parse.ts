@@ -9,6 +9,7 @@ import { INGRESS_HANDLE } from "./snapshot.ts";
  * same JSON key as its first. The text is regular: an object per line, its further lines indented, words between spaces.
  * Kinds this module has never heard of are read the same way.
  */
+/** Classes that people make; the others are made by their qdisc. */
 const USER_CLASS_KINDS = ["htb", "hfsc", "drr", "qfq", "ets", "cbq"];
 
 /** Words with one value that change by themselves or by the kernel's numbering, on every device. */
