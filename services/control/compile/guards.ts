@@ -81,10 +81,10 @@ function seconds(ms: number): string {
 
 function portMatches(ports: readonly string[]): string[][] {
   const [only] = ports;
-  if (ports.length === 1 && only !== undefined) return [["--dport", only]];
+  if (ports.length === 1 && only !== undefined) return [["--dport", asRange(only)]];
   const rules: string[][] = [];
   let weight = PORTS_IN_A_RULE + 1;
-  for (const port of ports) {
+  for (const port of ports.map(asRange)) {
     const cost = port.includes(":") ? 2 : 1;
     if (weight + cost > PORTS_IN_A_RULE) {
       rules.push([]);
@@ -96,14 +96,21 @@ function portMatches(ports: readonly string[]): string[][] {
   return rules.map((some) => ["-m", "multiport", "--dports", some.join(",")]);
 }
 
+/** `1000-1010` as iptables writes it. */
+function asRange(port: string): string {
+  return port.replace("-", ":");
+}
+
 function checkPorts({ name, ports, line }: PolicyGuard, report: Reporter): void {
   for (const port of ports) {
-    const numbers = port.split(":").map((text) => (/^\d{1,5}$/.test(text) ? Number(text) : Number.NaN));
+    const numbers = asRange(port)
+      .split(":")
+      .map((text) => (/^\d{1,5}$/.test(text) ? Number(text) : Number.NaN));
     if (numbers.length <= 2 && numbers.every((number) => number >= 1 && number <= 65535)) continue;
     const at = { line, path: `guards.${name}.port` };
     report.problem(at, "this is no port", {
       found: port,
-      expected: "a number from 1 to 65535, or a range 1:1024",
+      expected: "a number from 1 to 65535, or a range 1-1024",
     });
   }
 }
