@@ -45,28 +45,34 @@ export function createDesiredPublisher(services: Services): Publisher {
 
     async run(signal) {
       let last = 0;
+      all = true;
+      async function putOn(): Promise<void> {
+        if (all) {
+          all = false;
+          last = (await readHead(database.db)).seq;
+          await services.projections.waitFor(last, "assignments");
+          await put(undefined);
+        }
+        for (;;) {
+          const page = await readPage(database.db, last, PAGE);
+          const told = page.filter(({ type }) => type === "AssignmentDecided");
+          const servers = new Set(told.flatMap(({ keys }) => keys.server ?? []));
+          const end = page.at(-1)?.seq ?? last;
+          if (servers.size > 0) {
+            await services.projections.waitFor(end, "assignments");
+            await put([...servers]);
+          }
+          last = end;
+          if (page.length < PAGE) return;
+        }
+      }
       await follow(
         database,
-        async () => {
-          if (all) {
-            all = false;
-            last = (await readHead(database.db)).seq;
-            await services.projections.waitFor(last, "assignments");
-            await put(undefined);
-          }
-          for (;;) {
-            const page = await readPage(database.db, last, PAGE);
-            const told = page.filter(({ type }) => type === "AssignmentDecided");
-            const servers = new Set(told.flatMap(({ keys }) => keys.server ?? []));
-            const end = page.at(-1)?.seq ?? last;
-            if (servers.size > 0) {
-              await services.projections.waitFor(end, "assignments");
-              await put([...servers]);
-            }
-            last = end;
-            if (page.length < PAGE) return;
-          }
-        },
+        () =>
+          putOn().catch((error) => {
+            all = true; // what was cut short is put again, whole
+            throw error;
+          }),
         { signal, log },
       );
     },

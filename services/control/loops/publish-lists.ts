@@ -49,29 +49,35 @@ export function createListPublisher(services: Services): Publisher {
 
     async run(signal) {
       let last = 0;
+      all = true;
+      async function putOn(): Promise<void> {
+        if (all) {
+          all = false;
+          last = (await readHead(database.db)).seq;
+          await services.projections.waitFor(last, "lists");
+          await putAll();
+        }
+        for (;;) {
+          const page = await readPage(database.db, last, PAGE);
+          for (const stored of page) {
+            const event = stored.keys.list === undefined ? undefined : upcastEvent(stored, upcast);
+            if (event?.type === "ListChanged") {
+              await put(event.data.list, { ...event.data, epoch, at: event.meta.at });
+            } else if (event?.type === "ListCreated" || event?.type === "ListRetired") {
+              await put(event.data.list, undefined);
+            }
+            last = stored.seq;
+          }
+          if (page.length < PAGE) return;
+        }
+      }
       await follow(
         database,
-        async () => {
-          if (all) {
-            all = false;
-            last = (await readHead(database.db)).seq;
-            await services.projections.waitFor(last, "lists");
-            await putAll();
-          }
-          for (;;) {
-            const page = await readPage(database.db, last, PAGE);
-            for (const stored of page) {
-              const event = stored.keys.list === undefined ? undefined : upcastEvent(stored, upcast);
-              if (event?.type === "ListChanged") {
-                await put(event.data.list, { ...event.data, epoch, at: event.meta.at });
-              } else if (event?.type === "ListCreated" || event?.type === "ListRetired") {
-                await put(event.data.list, undefined);
-              }
-              last = stored.seq;
-            }
-            if (page.length < PAGE) return;
-          }
-        },
+        () =>
+          putOn().catch((error) => {
+            all = true; // what was cut short is put again, whole
+            throw error;
+          }),
         { signal, log },
       );
     },

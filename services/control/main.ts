@@ -1,0 +1,80 @@
+import { parseArgs } from "node:util";
+import { messageOf } from "@sluice/proto/base/errors";
+import { pino } from "pino";
+import type { Listen } from "./api/http.ts";
+import { startControl } from "./control.ts";
+
+const HELP = `sluice-control: the central service
+
+  DATABASE_URL            Postgres (needed)
+  NATS_URL                NATS, several by comma (nats://127.0.0.1:4222)
+  SLUICE_ADMIN_TOKEN      the token of the actor "admin"
+  LOG_LEVEL               info
+
+  --listen HOST:PORT      or unix:PATH; may be given several times (127.0.0.1:7070)
+  --state-dir DIR         for control's keys (/var/lib/sluice/control)
+  --schema NAME           the Postgres schema (sluice)
+  --database-host DIR     folder of Postgres' UNIX socket, instead of the URL's host
+  --agent-nats URL        NATS as agents reach it; may be given several times (NATS_URL)
+  --agent-endpoint IP:PORT  control and NATS as agents reach them; may be given several times
+`;
+
+const { values } = parseArgs({
+  options: {
+    listen: { type: "string", multiple: true, default: ["127.0.0.1:7070"] },
+    "state-dir": { type: "string", default: process.env.SLUICE_STATE_DIR ?? "/var/lib/sluice/control" },
+    schema: { type: "string" },
+    "database-host": { type: "string" },
+    "agent-nats": { type: "string", multiple: true },
+    "agent-endpoint": { type: "string", multiple: true },
+    help: { type: "boolean", short: "h", default: false },
+  },
+});
+
+if (values.help) {
+  process.stdout.write(HELP);
+  process.exit(0);
+}
+
+const {
+  DATABASE_URL,
+  NATS_URL = "nats://127.0.0.1:4222",
+  SLUICE_ADMIN_TOKEN,
+  LOG_LEVEL = "info",
+} = process.env;
+const log = pino({ level: LOG_LEVEL });
+const stopping = new AbortController();
+for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stopping.abort());
+
+try {
+  if (!DATABASE_URL) throw new Error("DATABASE_URL is needed: the Postgres that keeps the event log");
+  const control = await startControl({
+    databaseUrl: DATABASE_URL,
+    databaseHost: values["database-host"],
+    schema: values.schema,
+    natsUrls: NATS_URL.split(","),
+    listens: values.listen.map(parseListen),
+    stateDir: values["state-dir"],
+    agentNatsUrls: values["agent-nats"],
+    agentEndpoints: values["agent-endpoint"],
+    adminToken: SLUICE_ADMIN_TOKEN,
+    log,
+    signal: stopping.signal,
+  });
+  await new Promise<void>((resolve) => {
+    if (stopping.signal.aborted) resolve();
+    stopping.signal.addEventListener("abort", () => resolve());
+  });
+  await control.close();
+  process.exit(0);
+} catch (error) {
+  if (!stopping.signal.aborted) log.fatal(messageOf(error));
+  process.exit(stopping.signal.aborted ? 0 : 1);
+}
+
+function parseListen(text: string): Listen {
+  if (text.startsWith("unix:")) return { path: text.slice("unix:".length) };
+  const match = /^(?:\[([0-9a-f:.]+)\]|([^:]+)):(\d+)$/i.exec(text);
+  if (match === null) throw new Error(`--listen ${text} is neither HOST:PORT, [IPV6]:PORT nor unix:PATH`);
+  return { host: match[1] ?? match[2] ?? "", port: Number(match[3]) };
+}

@@ -1,0 +1,43 @@
+import { follow } from "@sluice/db/log/follow";
+import type { Projector } from "@sluice/db/projections/projector";
+import { asSluice, type Services } from "../context/services.ts";
+import { expireEntries } from "../lists/expire.ts";
+import { sendPulse } from "../loops/control-pulse.ts";
+import { every } from "../loops/every.ts";
+import { keepRunning } from "../loops/keep-running.ts";
+import type { Publisher } from "../loops/publish-desired.ts";
+import { relayEvents } from "../loops/relay.ts";
+import { sweepPlans } from "../plans/sweep.ts";
+import { resumeRollouts, sweepRollouts } from "../rollouts/sweep.ts";
+
+const PULSES_SAVED_EVERY_MS = 10_000;
+
+/** Everything that control does by itself, until the signal; returns when all of it has ended. */
+export async function runLoops(
+  services: Services,
+  projector: Projector,
+  publishers: readonly Publisher[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { database, hub, log, pulses, timings, ids } = services;
+  const until = { signal, log };
+  const sluice = () => asSluice(services, ids.uuid());
+  async function project(): Promise<void> {
+    await projector.catchUp();
+    hub.poke();
+  }
+  async function sweep(): Promise<void> {
+    await sweepPlans(sluice());
+    await resumeRollouts(sluice());
+    await sweepRollouts(sluice());
+  }
+  await Promise.all([
+    keepRunning("keeping the tables up", () => follow(database, project, until), until),
+    keepRunning("relaying events", (stop) => relayEvents(services, stop), until),
+    ...publishers.map((publisher) => keepRunning("publishing", (stop) => publisher.run(stop), until)),
+    every(timings.sweepMs, "looking for deadlines", sweep, until),
+    every(timings.listSweepMs, "taking out expired addresses", () => expireEntries(sluice()), until),
+    every(timings.controlPulseMs, "control's pulse", () => sendPulse(services), until),
+    every(PULSES_SAVED_EVERY_MS, "keeping pulses", () => pulses.save(database), until),
+  ]);
+}

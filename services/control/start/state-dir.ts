@@ -1,0 +1,40 @@
+import { mkdir, open, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createSigningKey, type SigningKey } from "@sluice/proto/base/sign";
+import { z } from "zod";
+import { type Authority, authority } from "../link/authority.ts";
+
+/** Control's secrets, mode 0600 in a folder of their own (0700). They are in no database and on no broker. */
+const signingKey = z.strictObject({ kid: z.string(), publicKey: z.string(), privateKey: z.string() });
+
+/** The key that signs all that agents obey; made at the first start. */
+export async function keepSigningKey(stateDir: string): Promise<SigningKey> {
+  await mkdir(stateDir, { recursive: true, mode: 0o700 });
+  const path = join(stateDir, "signing-key.json");
+  const stored = await readJson(path);
+  if (stored !== undefined) return signingKey.parse(stored);
+  const made = createSigningKey();
+  const file = await open(path, "wx", 0o600);
+  try {
+    await file.writeFile(JSON.stringify(made));
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  return made;
+}
+
+/** The authority over NATS logins, `authority.json`; absent where the broker takes plain connections. */
+export async function readAuthority(stateDir: string): Promise<Authority | undefined> {
+  const stored = await readJson(join(stateDir, "authority.json"));
+  return stored === undefined ? undefined : authority.parse(stored);
+}
+
+async function readJson(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, "utf8"));
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
