@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { User } from "./guarded-child.ts";
 import { cleanUpOnDeath } from "./janitor.ts";
 
-export interface PrivateDirectory {
+export interface PrivateDirectory extends AsyncDisposable {
   readonly path: string;
   remove(): Promise<void>;
 }
@@ -18,11 +18,9 @@ export function makePrivateDirectory(kind: string, owner?: User): PrivateDirecto
   const janitor = cleanUpOnDeath({ directories: [path] });
   chmodSync(path, 0o755);
   if (owner) chownSync(path, owner.uid, owner.gid);
-  return {
-    path,
-    async remove() {
-      await rm(path, { recursive: true, force: true });
-      janitor.release();
-    },
-  };
+  async function remove() {
+    await rm(path, { recursive: true, force: true });
+    janitor.release();
+  }
+  return { path, remove, [Symbol.asyncDispose]: remove };
 }

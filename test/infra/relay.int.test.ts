@@ -20,7 +20,7 @@ function say(port: number, text: string): Promise<string> {
 }
 
 test("a port of the default namespace leads to a service that only a namespace reaches", async () => {
-  const directory = makePrivateDirectory("relay-test");
+  await using directory = makePrivateDirectory("relay-test");
   await using fabric = await createFabric({ servers: 0, others: ["control"] });
   const { namespace } = fabric.host("control");
   await using station = await startStation(namespace);
@@ -36,5 +36,4 @@ test("a port of the default namespace leads to a service that only a namespace r
 
   await inside.stop();
   expect(await say(outside.port, "anybody?")).toBe("");
-  await directory.remove();
 });
