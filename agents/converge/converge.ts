@@ -8,7 +8,7 @@ import { ProbeFailed, probe } from "./probe.ts";
 import { refusalOf } from "./refusals.ts";
 import { rehearse } from "./rehearse.ts";
 import { revert } from "./revert.ts";
-import { targetOf } from "./target.ts";
+import { targetOf, withoutMembers } from "./target.ts";
 import { verify } from "./verify.ts";
 
 /**
@@ -64,7 +64,12 @@ export async function converge(
   const rehearsed = await step("rehearse", () => rehearse(parts, target, standing));
   if (!rehearsed.ok) return await refused(rehearsed.refusal);
   const { want } = rehearsed;
-  const next: Standing = { issue: issued.issue, manifest: issued.manifest, target, want };
+  const next: Standing = {
+    issue: issued.issue,
+    manifest: issued.manifest,
+    target: withoutMembers(target),
+    want,
+  };
   const confirmed = () => settled({ kind: "confirmed", stats, standing: next });
 
   const plan = renderAll(drivers, target, want, await readAll(drivers, live, target));

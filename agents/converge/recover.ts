@@ -5,13 +5,11 @@ import { closeJournal, decideRecovery } from "./journal.ts";
 import type { ConvergeParts } from "./parts.ts";
 
 /** A change that was under way when the agent ended, as it ended after all. */
-export interface Recovered {
+export type Recovered = {
   journal: Journal;
-  result: "confirmed" | "reverted";
-  refusal: Refusal | undefined;
   /** to be called once the outcome is kept and told */
   close(): Promise<void>;
-}
+} & ({ result: "confirmed" } | { result: "reverted"; refusal: Refusal });
 
 /** The first thing an agent does. When it returns, the kernel holds the old manifest or the new one, whole. */
 export async function recover(
@@ -35,7 +33,7 @@ export async function recover(
   const close = () => closeJournal(parts);
   switch (recovery) {
     case "seal":
-      return { journal, result: "confirmed", refusal: undefined, close };
+      return { journal, result: "confirmed", close };
     case "gone":
       return reverted("the server was restarted before the change was confirmed");
     case "undone":

@@ -56,7 +56,8 @@ async function rehearseChange(
   built: Promise<Snapshots>,
 ): Promise<void> {
   const { drivers } = parts;
-  await inRoom(parts, { ...target, devices: [...before.devices, ...target.devices] }, async (room) => {
+  const others = before.devices.filter((old) => !target.devices.some(({ device }) => device === old.device));
+  await inRoom(parts, { ...target, devices: [...target.devices, ...others] }, async (room) => {
     await build(drivers, room, before);
     const want = await built;
     const plan = renderAll(drivers, target, want, await readAll(drivers, room.at, target));

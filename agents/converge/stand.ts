@@ -4,7 +4,7 @@ import { issueOf } from "../state/schemas.ts";
 import type { ConvergeParts, Standing } from "./parts.ts";
 import { rehearse } from "./rehearse.ts";
 import { parseManifest } from "./take.ts";
-import { targetOf } from "./target.ts";
+import { targetOf, withoutMembers } from "./target.ts";
 
 export type Stood = { ok: true; standing: Standing } | { ok: false; refusal: Refusal };
 
@@ -22,5 +22,8 @@ export async function stand(
   const rehearsed = await rehearse(parts, target);
   if (!rehearsed.ok) return rehearsed;
   const issue = issueOf(applied);
-  return { ok: true, standing: { issue, manifest: parsed.manifest, target, want: rehearsed.want } };
+  return {
+    ok: true,
+    standing: { issue, manifest: parsed.manifest, target: withoutMembers(target), want: rehearsed.want },
+  };
 }

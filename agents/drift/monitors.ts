@@ -43,8 +43,9 @@ export function parseGeneration(line: string): Culprit | undefined {
   return match[1] === undefined ? {} : { pid: Number(match[1]), tool: match[2] ?? "" };
 }
 
-function keepRunning(
-  { at, log }: MonitorOptions,
+/** Starts a command again whenever it ends, until the returned function is called. */
+export function keepRunning(
+  { at, log }: Pick<MonitorOptions, "at" | "log">,
   command: string,
   args: readonly string[],
   onLine: (line: string) => void,

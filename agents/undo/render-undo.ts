@@ -2,6 +2,7 @@ import { sha256Hex } from "@sluice/proto/base/digest";
 import { temporarySet } from "@sluice/proto/base/names";
 import type { ManifestDevice } from "@sluice/proto/manifest/manifest";
 import type { Script, Target, TargetSet } from "../drivers/driver.ts";
+import { createWords } from "../drivers/ipset/options.ts";
 import { same } from "./plain-json.ts";
 import { renderTables } from "./render-tables.ts";
 
@@ -43,7 +44,7 @@ function renderSets({ previous, next }: UndoInput): Record<string, string> {
   // sets of sets first: their members can't go while they stand
   const drop = [...fresh].sort((a, b) => Number(b.type === "list:set") - Number(a.type === "list:set"));
   return {
-    "sets.create": lines(previous.sets.map((set) => `${set.name} ${createWords(set)}`)),
+    "sets.create": lines(previous.sets.map((set) => `${set.name} ${createWords(set).join(" ")}`)),
     "sets.restore": lines(reload.flatMap(reloadLines)),
     "sets.drop": lines([
       ...reload.map(({ name }) => undoSet(name)),
@@ -57,24 +58,12 @@ function renderSets({ previous, next }: UndoInput): Record<string, string> {
 function reloadLines(set: TargetSet): string[] {
   const aside = undoSet(set.name);
   return [
-    `create ${aside} ${createWords(set)}`,
+    `create ${aside} ${createWords(set).join(" ")}`,
     `flush ${aside}`,
     ...set.entries.map((entry) => `add ${aside} ${entry}`),
     `swap ${aside} ${set.name}`,
     `flush ${aside}`,
   ];
-}
-
-function createWords(set: TargetSet): string {
-  const family = set.family === null ? [] : ["family", set.family === 6 ? "inet6" : "inet"];
-  const isHash = set.type.startsWith("hash:");
-  const room =
-    isHash && !set.options.includes("maxelem") ? ["maxelem", String(roomFor(set.entries.length))] : [];
-  return [set.type, ...family, ...set.options, ...room].join(" ");
-}
-
-function roomFor(entries: number): number {
-  return Math.max(65_536, 2 ** Math.ceil(Math.log2(2 * Math.max(1, entries))));
 }
 
 function undoSet(name: string): string {

@@ -1,0 +1,99 @@
+import { randomUUID } from "node:crypto";
+import type { Facts } from "@sluice/proto/manifest/facts";
+import { dialTcp } from "../converge/dial.ts";
+import type { ConvergeParts, Log } from "../converge/parts.ts";
+import { createPreflight } from "../converge/preflight.ts";
+import { furnish, roomDevices } from "../converge/rehearsal-room.ts";
+import type { Local } from "../converge/target.ts";
+import { rememberChildren, type WatchedNamespace } from "../drift/own-children.ts";
+import { createIpsetDriver } from "../drivers/ipset/driver.ts";
+import { createIptablesDriver } from "../drivers/iptables/driver.ts";
+import { type IptablesBackend, iptablesTool } from "../drivers/iptables/tools.ts";
+import { createTcDriver } from "../drivers/tc/driver.ts";
+import type { Namespace } from "../exec/namespace.ts";
+import { openRehearsal } from "../exec/rehearsal-namespace.ts";
+import { processIdOf, uptimeMs } from "../state/process-id.ts";
+import type { StateFolder } from "../state/state-folder.ts";
+import { createRunner } from "../undo/runner.ts";
+import { undoFolder } from "../undo/undo-folder.ts";
+import { undoScript } from "../undo/undo-script.ts";
+
+/** What differs between an agent on a server, one in the lab, and one in a test. */
+export interface Surroundings {
+  state: StateFolder;
+  /** the namespace it serves; made with `agentEnvironment` */
+  live: Namespace;
+  /** what goes before the undo runner's command, where this process isn't in the namespace it serves */
+  prefix?: readonly string[] | undefined;
+  env: AgentEnvironment;
+  backend: IptablesBackend;
+  log: Log;
+  at?: ConvergeParts["at"];
+  dial?: ConvergeParts["dial"] | undefined;
+}
+
+/** Set for everything the agent starts, so that the undo runner finds its children, stopped or orphaned. */
+export type AgentEnvironment = Readonly<Record<string, string>> & { SLUICE_AGENT_RUN: string };
+
+export function agentEnvironment(): AgentEnvironment {
+  const lock = process.env.XTABLES_LOCKFILE;
+  return { SLUICE_AGENT_RUN: randomUUID(), ...(lock === undefined ? {} : { XTABLES_LOCKFILE: lock }) };
+}
+
+/** What is found out about the server while the agent runs. */
+export interface Known {
+  facts: Facts;
+  local: Local;
+  ownAddresses: readonly string[];
+}
+
+export interface AgentParts extends Omit<ConvergeParts, "confirm" | "listEntries"> {
+  live: WatchedNamespace;
+}
+
+export function createAgentParts(around: Surroundings, known: () => Known): AgentParts {
+  const { state, backend, env, log } = around;
+  const live = rememberChildren(around.live);
+  const iptables = createIptablesDriver({ backend });
+  const tc = createTcDriver();
+  const folder = undoFolder(state.undo);
+  const self = processIdOf(process.pid);
+  if (self === undefined) throw new Error("/proc doesn't show this process");
+  const { SLUICE_AGENT_RUN: mark, ...runnerEnv } = env;
+  const tools = {
+    restore4: iptablesTool(backend, 4, "restore"),
+    restore6: iptablesTool(backend, 6, "restore"),
+  };
+  return {
+    live,
+    drivers: [createIpsetDriver(), iptables, tc],
+    async openRoom(target) {
+      const room = await openRehearsal();
+      try {
+        await furnish(room, roomDevices(known().facts.devices, target.devices), target.external, tools);
+        return { at: room, close: () => room.close() };
+      } catch (error) {
+        await room.close();
+        throw error;
+      }
+    },
+    preflight: createPreflight({
+      iptables: (target) => iptables.read(live, target),
+      tc: (target) => tc.read(live, target),
+    }),
+    local: () => known().local,
+    ownAddresses: () => known().ownAddresses,
+    dial: around.dial ?? dialTcp,
+    state,
+    undo: {
+      script: undoScript(),
+      folder,
+      runner: createRunner({ folder, prefix: around.prefix, env: runnerEnv }),
+      agent: { ...self, mark },
+      tool: (family, verb) => iptablesTool(backend, family, verb),
+    },
+    clock: { nowMs: () => performance.now(), uptimeMs, wall: () => new Date() },
+    log,
+    at: around.at,
+  };
+}

@@ -1,0 +1,255 @@
+import { isDeepStrictEqual } from "node:util";
+import { messageOf } from "@sluice/proto/base/errors";
+import type { Manifest } from "@sluice/proto/manifest/manifest";
+import type { ConvergeParts } from "../converge/parts.ts";
+import { type Recovered, recover } from "../converge/recover.ts";
+import { stand } from "../converge/stand.ts";
+import { parseManifest } from "../converge/take.ts";
+import { keepRunning } from "../drift/monitors.ts";
+import { startWatch } from "../drift/watch.ts";
+import type { DriverName } from "../drivers/driver.ts";
+import type { AgentLink, AgentLinkHandlers } from "../link/link.ts";
+import { bootId } from "../state/process-id.ts";
+import { recordFile } from "../state/record-file.ts";
+import { type Applied, issueOf } from "../state/schemas.ts";
+import { createAgentParts, type Known, type Surroundings } from "./agent-parts.ts";
+import { createChangeDuty } from "./change-duty.ts";
+import { createDeferredLink, waitingReports } from "./deferred-link.ts";
+import { createDriftDuty } from "./drift-duty.ts";
+import { openHolding } from "./holding.ts";
+import { createListDuty } from "./list-duty.ts";
+import type { Status } from "./local-protocol.ts";
+import { listenLocally } from "./local-socket.ts";
+import { openPause } from "./pause.ts";
+import { createPlanDuty } from "./plan-duty.ts";
+import { createQuestions } from "./questions.ts";
+import { createSelf } from "./self.ts";
+import { createTurns } from "./turns.ts";
+
+/**
+ * The agent, put together.
+ *
+ *   start:  undo what was under way ▸ rehearse what is held ▸ look, mend ▸ watch ▸ serve
+ *   beside: connect to NATS, as long as it takes; then facts, lists, the newest envelope
+ *
+ * 1. Everything that writes to the kernel takes its turn (turns.ts): changes, looks, plans. List deltas don't wait.
+ * 2. It works without NATS from the first moment: what was confirmed is kept, and mended.
+ * 3. Stopping it removes nothing.
+ */
+export interface AgentOptions extends Surroundings {
+  server: string;
+  connect(handlers: AgentLinkHandlers): Promise<AgentLink>;
+  /** what is known of this server at start */
+  known: Known;
+  /** finds it out again, when its devices or addresses change */
+  look(): Promise<Known>;
+  isProtected(entry: string, known: Known): boolean;
+  intervals?: Partial<Intervals> | undefined;
+}
+
+export interface Intervals {
+  pulseMs: number;
+  pollMs: number;
+  fullCheckMs: number;
+  /** repairs of one object within the window before another tool is left its way */
+  contentionLimit: number;
+  contentionWindowMs: number;
+}
+
+export interface Agent {
+  status(): Status;
+  /** resolves when `stop` was asked for on the server itself */
+  readonly stopAsked: Promise<void>;
+  close(): Promise<void>;
+}
+
+const DEFAULTS: Intervals = {
+  pulseMs: 5_000,
+  pollMs: 5_000,
+  fullCheckMs: 60_000,
+  contentionLimit: 5,
+  contentionWindowMs: 60_000,
+};
+const SETTLE_MS = 300;
+
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const { state, server, log } = options;
+  const intervals = { ...DEFAULTS, ...options.intervals };
+  const turns = createTurns();
+  const stop = Promise.withResolvers<void>();
+  let { known } = options;
+
+  const base = createAgentParts(options, () => known);
+  const recovered = await recover(base);
+  const holding = await openHolding(state, base.clock.wall, log);
+  const link = createDeferredLink(server, recordFile(`${state.path}/reports.json`, waitingReports));
+  const { store: lists, gate } = createListDuty(base, {
+    link,
+    target: () => holding.standing()?.target,
+    isProtected: (entry) => options.isProtected(entry, known),
+  });
+  const parts = { ...base, confirm: link.confirm, listEntries: lists.entries } satisfies ConvergeParts;
+  const pause = await openPause({ file: state.paused, nowMs: () => Date.now(), onEnd: onResumed, log });
+  const isPaused = () => pause.now() !== undefined;
+  const drift = createDriftDuty({
+    parts,
+    turns,
+    isPaused,
+    listEntries: lists.entries,
+    polled: polledDrivers(options.backend),
+    standing: holding.standing,
+    report: link.report,
+    contention: { limit: intervals.contentionLimit, windowMs: intervals.contentionWindowMs },
+  });
+  const changes = createChangeDuty({
+    parts,
+    link,
+    turns,
+    holding,
+    isPaused,
+    useLists: lists.use,
+    holdLists: gate.hold,
+    onChanged() {
+      sendPulse();
+      drift.look({ why: "full" });
+    },
+  });
+  const self = createSelf({ server, holding, lists, pause, drift, changes, link, now: parts.clock.wall });
+  const questions = createQuestions({ link, drift, changes, pause, self, stop: stop.resolve });
+  const onPlan = createPlanDuty({ parts, link, turns, standing: holding.standing });
+
+  if (recovered !== undefined) await settleRecovered(recovered);
+  const connecting = connect();
+  await turns.take(standAgain);
+  const watch = startWatch({
+    at: parts.live,
+    onLook: drift.look,
+    pollMs: intervals.pollMs,
+    fullCheckMs: intervals.fullCheckMs,
+    random: Math.random,
+    nowMs: parts.clock.nowMs,
+    log,
+  });
+  let settling: NodeJS.Timeout | undefined;
+  const stopDevices = keepRunning({ at: parts.live, log }, "ip", ["monitor", "link", "address"], () => {
+    settling ??= setTimeout(() => {
+      settling = undefined;
+      inTurn("this server could not be looked at", lookAround);
+    }, SETTLE_MS);
+  });
+  const pulsing = setInterval(sendPulse, intervals.pulseMs);
+  const socket = await listenLocally(state.socket, questions.onLocal);
+
+  async function settleRecovered(recovered: Recovered): Promise<void> {
+    const { journal, result, close } = recovered;
+    const issue = issueOf(journal);
+    const outcome = { kind: "outcome", ...issue, result, stats: { phasesMs: {}, writes: 0 } } as const;
+    log(`a change was under way when the agent ended: ${result}`, { generation: issue.generation });
+    if (result === "confirmed") {
+      await holding.confirm(issue, journal.manifest);
+      await link.report(outcome);
+    } else if (!journal.local) {
+      await holding.giveUp(issue, result, recovered.refusal);
+      await link.report({ ...outcome, refusal: recovered.refusal });
+    }
+    await close();
+  }
+
+  /** Rehearses what is held anew, and makes the kernel hold it: after a boot it is simply not there yet. */
+  async function standAgain(): Promise<void> {
+    const applied = holding.applied();
+    if (applied === undefined) return;
+    await lists.use(listsOf(applied));
+    const stood = await stand(parts, applied);
+    if (!stood.ok) {
+      log("what is held can't be rehearsed any more, so it isn't watched", { refusal: stood.refusal });
+      return;
+    }
+    holding.setStanding(stood.standing);
+    const restarted = applied.boot !== bootId();
+    if (restarted) await holding.confirm(issueOf(applied), applied.manifest);
+    inBackground(drift.lookNow({ repair: restarted ? !isPaused() : "policy", tell: !restarted }));
+  }
+
+  /** Devices or addresses may have changed: facts for control, and what nothing may cut off. */
+  async function lookAround(): Promise<void> {
+    const before = known;
+    known = await options.look();
+    if (!isDeepStrictEqual(before.facts, known.facts))
+      await link.report({ kind: "facts", facts: known.facts });
+    if (isDeepStrictEqual(before.local, known.local)) {
+      drift.look({ why: "full" });
+      return;
+    }
+    const applied = holding.applied();
+    const stood = applied === undefined ? undefined : await stand(parts, applied);
+    if (stood?.ok) holding.setStanding(stood.standing);
+    inBackground(drift.lookNow({ repair: !isPaused(), tell: false }));
+  }
+
+  async function connect(): Promise<void> {
+    const onControlPulse = (pulse: { lists: Record<string, number> }) => lists.heard(pulse.lists);
+    const made = await options.connect({
+      onDesired: changes.wake,
+      onPlan,
+      onAsk: questions.onAsk,
+      onControlPulse,
+    });
+    await link.attach(made);
+    log("connected", { server });
+    await link.report({ kind: "facts", facts: known.facts });
+    sendPulse();
+    const applied = holding.applied();
+    if (applied !== undefined) await lists.use(listsOf(applied));
+    changes.wake();
+  }
+
+  function onResumed(): void {
+    log("the pause is over");
+    inBackground(link.report({ kind: "resumed" }));
+    sendPulse();
+    drift.look({ why: "full" });
+    changes.wake();
+  }
+
+  function sendPulse(): void {
+    link.pulse(self.pulse());
+  }
+
+  function inTurn(failure: string, work: () => Promise<void>): void {
+    inBackground(turns.take(work), failure);
+  }
+
+  function inBackground(work: Promise<unknown>, failure = "a task failed"): void {
+    work.catch((error) => log(failure, { reason: messageOf(error) }));
+  }
+
+  inBackground(connecting, "NATS could not be used");
+  return {
+    status: self.status,
+    stopAsked: stop.promise,
+    async close() {
+      clearInterval(pulsing);
+      clearTimeout(settling);
+      changes.close();
+      pause.close();
+      await watch.close();
+      await stopDevices();
+      await turns.take(async () => undefined);
+      await socket.close();
+      await lists.close();
+      await link.close();
+      await Promise.all(parts.drivers.map((driver) => driver.close(parts.live)));
+    },
+  };
+}
+
+/** Legacy tables tell nobody of their changes, sets never do. */
+function polledDrivers(backend: Surroundings["backend"]): DriverName[] {
+  return backend === "legacy" ? ["ipset", "iptables"] : ["ipset"];
+}
+
+function listsOf({ manifest, digest }: Applied): Manifest["lists"] {
+  const parsed = parseManifest(manifest, digest);
+  return parsed.ok ? parsed.manifest.lists : [];
+}

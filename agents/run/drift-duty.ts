@@ -1,0 +1,161 @@
+import { messageOf } from "@sluice/proto/base/errors";
+import type { Difference } from "@sluice/proto/manifest/difference";
+import type { ReportBody } from "@sluice/proto/wire/report";
+import type { Standing } from "../converge/parts.ts";
+import { type Checked, check } from "../drift/check.ts";
+import { type Contention, createContention } from "../drift/contention.ts";
+import type { Look } from "../drift/watch.ts";
+import type { DriverName } from "../drivers/driver.ts";
+import type { AgentParts } from "./agent-parts.ts";
+import { freshLists } from "./fresh-lists.ts";
+import type { Turns } from "./turns.ts";
+
+/**
+ * Looks for drift when told to, mends it where the manifest says so, and tells control.
+ *
+ * 1. One look at a time, never during a change; looks that come meanwhile are one look after it.
+ * 2. What was repaired is told each time, what stays is told once, until it changes.
+ */
+export interface DriftDuty {
+  look(look: Look): void;
+  /** Now, in turn. `repair` overrides the manifest's policy. */
+  lookNow(options: { repair: boolean | "policy"; tell: boolean }): Promise<Checked | undefined>;
+  /** what stands otherwise than wanted, as of the last look */
+  differences(): readonly Difference[];
+  isContended(): boolean;
+}
+
+export interface DriftDutyOptions {
+  parts: AgentParts;
+  turns: Turns;
+  standing(): Standing | undefined;
+  isPaused(): boolean;
+  listEntries(setName: string): readonly string[] | undefined;
+  report(body: ReportBody): Promise<void>;
+  /** kernel objects whose changes nobody tells of */
+  polled: readonly DriverName[];
+  contention: { limit: number; windowMs: number };
+}
+
+const TOLD_MAX = 200;
+
+export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
+  const { parts, turns } = options;
+  const contention: Contention = createContention(options.contention);
+  let waiting: Look | undefined;
+  let differences: readonly Difference[] = [];
+  let told = "";
+  let setHeaders = "";
+
+  async function work(look: Look, repair: boolean | "policy", tell: boolean): Promise<Checked | undefined> {
+    const standing = options.standing();
+    if (standing === undefined) return undefined;
+    if (look.why === "poll" && !(await mayHaveChanged())) return undefined;
+    const startedMs = parts.clock.nowMs();
+    const wantsRepair = repair === "policy" ? standing.manifest.drift === "repair" : repair;
+    const only = look.why === "event" ? EVENT_DRIVERS : look.why === "poll" ? options.polled : undefined;
+    const looksAtSets = only?.includes("ipset") ?? true;
+    const target = looksAtSets ? freshLists(standing.target, options.listEntries) : standing.target;
+    const how = wantsRepair && !options.isPaused() ? { contention, nowMs: parts.clock.nowMs() } : undefined;
+    const sinceMs = look.heardMs ?? startedMs;
+    let checked: Checked;
+    try {
+      checked = await check(parts, { target, want: standing.want }, { only, repair: how });
+    } catch (error) {
+      // a chain that uses a set that went as well: only all drivers together can mend it
+      if (only !== undefined) return await work({ ...look, why: "full" }, repair, tell);
+      await failed(standing, look, error);
+      return undefined;
+    }
+    const seenMs = parts.clock.nowMs() - sinceMs;
+    const others = differences.filter(({ driver }) => only !== undefined && !only.includes(driver));
+    differences = [...others, ...checked.left];
+    if (tell) await report(standing, look, checked, seenMs);
+    return checked;
+  }
+
+  async function report(standing: Standing, look: Look, checked: Checked, tookMs: number): Promise<void> {
+    const { left, contended, writes } = checked;
+    const repaired = checked.differences.filter((one) => !left.some((other) => sameObject(one, other)));
+    const generation = standing.issue.generation;
+    const by = look.by === undefined || Object.keys(look.by).length === 0 ? {} : { by: look.by };
+    const heard = look.heardMs === undefined ? {} : { detectedMs: round(tookMs) };
+    if (writes > 0 && repaired.length > 0) {
+      parts.log("drift repaired", { objects: repaired.map(({ object }) => object), ...by });
+      await options.report({
+        ...{ kind: "drift", generation, differences: repaired.slice(0, TOLD_MAX), action: "repaired" },
+        ...{ ...by, ...heard, repairedMs: round(tookMs) },
+      });
+    }
+    const key = JSON.stringify([left.map(({ object, kind }) => [object, kind]), contended, generation]);
+    if (left.length === 0) told = "";
+    if (left.length === 0 || key === told) return;
+    told = key;
+    const reason = reasonFor(contended);
+    parts.log("drift", { objects: left.map(({ object }) => object), ...by, ...reason });
+    await options.report({
+      ...{ kind: "drift", generation, differences: left.slice(0, TOLD_MAX), action: "reported" },
+      ...{ ...by, ...heard, ...reason },
+    });
+  }
+
+  async function failed(standing: Standing, look: Look, error: unknown): Promise<void> {
+    const reason = messageOf(error);
+    if (reason === told) return;
+    told = reason;
+    parts.log("drift could not be looked for or repaired", { reason });
+    await options.report({
+      ...{ kind: "drift", generation: standing.issue.generation, differences: [], action: "failed", reason },
+      ...(look.by === undefined ? {} : { by: look.by }),
+    });
+  }
+
+  /** One cheap command: the headers of all sets. Legacy tables tell nothing, so they are read anyway. */
+  async function mayHaveChanged(): Promise<boolean> {
+    if (options.polled.includes("iptables")) return true;
+    const { code, stdout } = await parts.live.run("ipset", ["list", "-t"], { timeoutMs: 10_000 });
+    const changed = code !== 0 || stdout !== setHeaders;
+    setHeaders = stdout;
+    return changed;
+  }
+
+  return {
+    look(look) {
+      if (options.isPaused()) return;
+      if (waiting !== undefined) {
+        waiting = merge(waiting, look);
+        return;
+      }
+      waiting = look;
+      void turns.take(async () => {
+        const now = waiting;
+        waiting = undefined;
+        if (now !== undefined && !options.isPaused()) await work(now, "policy", true);
+      });
+    },
+    lookNow: ({ repair, tell }) => turns.take(() => work({ why: "full" }, repair, tell)),
+    differences: () => differences,
+    isContended: () => contention.contended(parts.clock.nowMs()).length > 0,
+  };
+}
+
+/** What `nft monitor` and `tc monitor` tell of. */
+const EVENT_DRIVERS: readonly DriverName[] = ["iptables", "tc"];
+
+function merge(a: Look, b: Look): Look {
+  const why = a.why === b.why ? a.why : "full";
+  return { why, by: b.by ?? a.by, heardMs: a.heardMs ?? b.heardMs };
+}
+
+function reasonFor(contended: readonly string[]): { reason?: string } {
+  if (contended.length === 0) return {};
+  return { reason: `another tool keeps changing ${contended.join(", ")}: left alone for now` };
+}
+
+function sameObject(a: Difference, b: Difference): boolean {
+  return a.driver === b.driver && a.object === b.object;
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 10) / 10;
+}

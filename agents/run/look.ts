@@ -1,0 +1,57 @@
+import { type AddressRange, parseRange } from "@sluice/proto/policy/addresses";
+import type { Namespace } from "../exec/namespace.ts";
+import { localAddresses } from "../facts/local-addresses.ts";
+import { probeFacts } from "../facts/probe-facts.ts";
+import type { Known } from "./agent-parts.ts";
+
+export interface LookOptions {
+  live: Namespace;
+  /** the agent's own version */
+  version: string;
+  /** `ip:port` of control and NATS */
+  control: readonly string[];
+  probe?: typeof probeFacts | undefined;
+}
+
+/** Finds out about this server. What its kernel can do is tried each time too: a module may have come. */
+export function createLook({
+  live,
+  version,
+  control,
+  probe = probeFacts,
+}: LookOptions): () => Promise<Known> {
+  return async () => {
+    const [facts, local] = await Promise.all([probe({ live, agent: version }), localAddresses(live)]);
+    return {
+      facts,
+      local: { protect: [...local[4], ...local[6]], control },
+      ownAddresses: facts.devices.flatMap(({ addresses }) => addresses.flatMap(dialable)),
+    };
+  };
+}
+
+/** Without prefix length; an address of the link alone can't be dialled from elsewhere. */
+function dialable(cidr: string): string[] {
+  const [address = ""] = cidr.split("/");
+  return /^(127\.|169\.254\.|fe80:|::1$)/i.test(address) ? [] : [address];
+}
+
+/** Whether a list's entry would block something protected, in part or whole. */
+export function isProtected(entry: string, known: Known): boolean {
+  const range = parseRange(entry);
+  return range !== undefined && rangesOf(known).some((other) => overlap(range, other));
+}
+
+const ranges = new WeakMap<Known, AddressRange[]>();
+
+function rangesOf(known: Known): AddressRange[] {
+  const ready = ranges.get(known);
+  if (ready !== undefined) return ready;
+  const made = known.local.protect.flatMap((entry) => parseRange(entry) ?? []);
+  ranges.set(known, made);
+  return made;
+}
+
+function overlap(a: AddressRange, b: AddressRange): boolean {
+  return a.family === b.family && a.first <= b.last && b.first <= a.last;
+}

@@ -1,0 +1,71 @@
+import type { Ask } from "@sluice/proto/wire/envelope";
+import type { AskReply, Pulse } from "@sluice/proto/wire/report";
+import type { AgentLink } from "../link/link.ts";
+import type { ChangeDuty } from "./change-duty.ts";
+import type { DriftDuty } from "./drift-duty.ts";
+import type { LocalReply, LocalRequest, Status } from "./local-protocol.ts";
+import type { Pause } from "./pause.ts";
+
+export interface QuestionOptions {
+  link: Pick<AgentLink, "report">;
+  drift: DriftDuty;
+  changes: ChangeDuty;
+  pause: Pause;
+  self: { pulse(): Pulse; status(): Status };
+  stop(): void;
+}
+
+/** Answers control's questions, and those of the commands on the server itself. */
+export function createQuestions(options: QuestionOptions) {
+  const { link, drift, changes, pause, self } = options;
+
+  async function onAsk(ask: Ask): Promise<AskReply> {
+    if (ask.what === "status")
+      return { ok: true, status: self.pulse(), differences: [...drift.differences()], repaired: false };
+    const paused = pause.now();
+    if (ask.repair && paused !== undefined)
+      return { ok: false, reason: `paused on the server: ${paused.reason}` };
+    const checked = await drift.lookNow({ repair: ask.repair, tell: true });
+    const differences = checked?.differences ?? [...drift.differences()];
+    return { ok: true, status: self.pulse(), differences, repaired: (checked?.writes ?? 0) > 0 };
+  }
+
+  async function onLocal(request: LocalRequest): Promise<LocalReply> {
+    switch (request.what) {
+      case "status":
+        return { what: "status", status: self.status() };
+      case "diff": {
+        const checked = await drift.lookNow({ repair: false, tell: false });
+        return { what: "diff", differences: checked?.differences ?? [...drift.differences()] };
+      }
+      case "pause": {
+        if (changes.isChanging()) return refused("a change is under way: it confirms or undoes itself first");
+        const { until, reason, by } = request;
+        await pause.begin({ until, reason, by });
+        await link.report({ kind: "paused", until, reason, by });
+        return done(`paused until ${until}`);
+      }
+      case "resume":
+        if (pause.now() === undefined) return done("it wasn't paused");
+        await pause.end();
+        return done("resumed");
+      case "revert": {
+        if (pause.now() !== undefined) return refused("paused: resume first");
+        const reverted = await changes.revert(request.by);
+        return reverted.done ? done(reverted.message) : refused(reverted.message);
+      }
+      case "stop":
+        options.stop();
+        return done("the agent stops; what it holds stays");
+    }
+  }
+  return { onAsk, onLocal };
+}
+
+function done(message: string): LocalReply {
+  return { what: "done", message };
+}
+
+function refused(reason: string): LocalReply {
+  return { what: "refused", reason };
+}

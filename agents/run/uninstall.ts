@@ -1,0 +1,68 @@
+import { SluiceError } from "@sluice/proto/base/errors";
+import { EMPTY_MANIFEST } from "@sluice/proto/manifest/manifest";
+import { parseManifest } from "../converge/take.ts";
+import { targetOf } from "../converge/target.ts";
+import type { Driver, Target } from "../drivers/driver.ts";
+import { createIpsetDriver } from "../drivers/ipset/driver.ts";
+import { createIptablesDriver } from "../drivers/iptables/driver.ts";
+import { iptablesTool } from "../drivers/iptables/tools.ts";
+import { createTcDriver } from "../drivers/tc/driver.ts";
+import type { Namespace } from "../exec/namespace.ts";
+import { lockHolder } from "../state/lock.ts";
+import { readOr } from "../state/record-file.ts";
+import type { StateFolder } from "../state/state-folder.ts";
+
+/**
+ * Takes everything of ours out of the kernel, and nothing else: jumps, chains (in both backends), sets, the trees of
+ * owned devices, IFBs. Afterwards the agent doesn't start here until it is enrolled anew. Returns what was removed.
+ */
+export async function uninstall(state: StateFolder, live: Namespace): Promise<string[]> {
+  const holder = lockHolder(state.path);
+  if (holder !== undefined) {
+    throw new SluiceError("CONFLICT", `the agent (pid ${holder.pid}) still runs`, {
+      cure: "stop it first, so that it doesn't put everything back: systemctl stop sluice-agent",
+    });
+  }
+  const target = await nothingOf(state);
+  const removed: string[] = [];
+  for (const driver of await driversOf(live)) {
+    removed.push(...(await removeAll(driver, live, target)));
+    await driver.close(live);
+  }
+  for (const file of [state.journal, state.applied, state.previous, state.refused, state.paused])
+    await file.remove();
+  await state.uninstalled.write({ at: new Date().toISOString() });
+  return removed;
+}
+
+async function removeAll<Snapshot>(
+  driver: Driver<Snapshot>,
+  live: Namespace,
+  target: Target,
+): Promise<string[]> {
+  const { remove } = driver.render(target, undefined, await driver.read(live, target));
+  for (const script of remove) await driver.write(live, script);
+  return remove.map(({ what }) => what);
+}
+
+/** The empty manifest, after the one that is held: its devices are to be bare. */
+async function nothingOf(state: StateFolder): Promise<Target> {
+  const applied = await readOr(state.applied, () => undefined);
+  const parsed = applied && parseManifest(applied.manifest, applied.digest);
+  const before = parsed?.ok ? parsed.manifest : undefined;
+  return targetOf(EMPTY_MANIFEST, { protect: [], control: [] }, () => undefined, before);
+}
+
+/** In the order in which things let go of each other. Looking at legacy tables makes them, so only where there are any. */
+async function driversOf(live: Namespace): Promise<Driver<unknown>[]> {
+  const drivers: Driver<unknown>[] = [createTcDriver()];
+  if (iptablesTool("nft", 4) !== "iptables" || (await isPlain(live, "nf_tables")))
+    drivers.push(createIptablesDriver({ backend: "nft" }));
+  const legacy = await live.run("cat", ["/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"]);
+  if (legacy.stdout.trim() !== "") drivers.push(createIptablesDriver({ backend: "legacy" }));
+  return [...drivers, createIpsetDriver()];
+}
+
+async function isPlain(live: Namespace, backend: string): Promise<boolean> {
+  return (await live.run("iptables", ["--version"])).stdout.includes(backend);
+}
