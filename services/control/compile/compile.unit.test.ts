@@ -116,7 +116,7 @@ test("everything that comes from a policy says from which line", () => {
   const own = chains.find(({ name }) => name === "SL-web-edge-INPUT")?.rules[1];
   expect(own?.origin?.path).toBe("firewall.filter.INPUT[1]");
   expect(sets[0]?.origin.path).toBe("sets.office");
-  expect(devices[0]?.egress?.classes[0]?.origin?.path).toBe("shaping.eth0.classes.web");
+  expect(devices[0]?.egress?.classes[0]?.origin?.path).toBe("shaping.$uplink.classes.web");
 });
 
 test("a manifest has the contract's shape and is addressed by its content", () => {
@@ -296,6 +296,15 @@ test("plain marking and nat pass nobody by, since an accept there would skip the
   );
   const heads = manifest.chains.filter(({ name }) => name === "SL-PREROUTING");
   for (const head of heads) expect(head.rules.map(({ args }) => args)).toEqual(["-j SL-web-edge-PREROUTING"]);
+});
+
+test("the filter table always passes what is protected, also before a guard alone", () => {
+  const manifest = compiled(inputWith([documentWith({ guards: [guardWith()] })]));
+  const head = manifest.chains.find(({ name, family }) => name === "SL-INPUT" && family === 4);
+  expect(head?.rules.map(({ args }) => args)).toEqual([
+    ...HEAD4,
+    "-p tcp --dport 22 -m conntrack --ctstate NEW -j SL-web-edge-g-ssh",
+  ]);
 });
 
 test("a drop in a chain that mangle leads to makes its head pass what is protected, after the marks for shaping", () => {

@@ -40,7 +40,7 @@ export function addPolicy(assembly: Assembly, written: PolicyDocument, report: R
   addChains(assembly, chains);
   addDefaults(assembly, document, report);
 
-  const rules = addShaping(assembly.shaping, document.shaping, input.facts, families, scope);
+  const rules = addShaping(assembly.shaping, document.shaping, written.shaping, input.facts, families, scope);
   for (const family of families)
     for (const chain of renderShapeChain(document.policy, rules, family)) {
       assembly.chains.push(chain);

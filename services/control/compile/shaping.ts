@@ -40,17 +40,18 @@ export function createShaping(): Shaping {
   return { devices: new Map(), owners: new Map() };
 }
 
-/** Adds one policy's devices; returns its class rules for mangle POSTROUTING. */
+/** Adds one policy's devices, by the names that are `written` in it; returns its class rules for mangle POSTROUTING. */
 export function addShaping(
   shaping: Shaping,
   shapings: readonly PolicyShaping[],
+  written: readonly PolicyShaping[],
   facts: Facts,
   families: readonly Family[],
   scope: Omit<RuleScope, "table">,
 ): CompiledRule[] {
   const { report } = scope;
-  return shapings.flatMap(({ device, egress, ingress, line }) => {
-    const at: Spot = { line, path: `shaping.${device}` };
+  return shapings.flatMap(({ device, egress, ingress, line }, index) => {
+    const at: Spot = { line, path: `shaping.${written[index]?.device ?? device}` };
     const present = facts.devices.map(({ name }) => name).sort(compareText);
     if (!present.includes(device)) {
       report.problem(at, `this server has no device ${device}`, {
