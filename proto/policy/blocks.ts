@@ -11,7 +11,7 @@ const direction = withDefault(oneOf(["in", "out", "both"]), "both");
 
 /** `blocks`: live lists whose addresses are dropped, early. Whether a list exists, only control knows. */
 export function readBlocks(reader: Reader, node: SourceNode | undefined): Block[] {
-  const blocks: Block[] = [];
+  const blocks = new Map<string, Block>();
   for (const item of (node && readList(reader, node, "a list of live lists"))?.items ?? []) {
     const { line } = item.place;
     const said =
@@ -19,13 +19,13 @@ export function readBlocks(reader: Reader, node: SourceNode | undefined): Block[
         ? readFields(reader, item, { list: listName, direction })
         : { list: readValue(reader, item, { ...listName, expected: EXPECTED }), direction: "both" as const };
     if (said?.list === undefined) continue;
-    const before = blocks.find(({ list }) => list === said.list);
+    const before = blocks.get(said.list);
     if (before !== undefined)
       reader.problem(item, `the list ${said.list} is blocked twice`, {
         found: `the first in line ${before.line}`,
         expected: "each list once",
       });
-    blocks.push({ list: said.list, direction: said.direction, line });
+    blocks.set(said.list, { list: said.list, direction: said.direction, line });
   }
-  return blocks;
+  return [...blocks.values()];
 }

@@ -12,7 +12,10 @@ export interface Cycle<R> {
   rule: R;
 }
 
-/** Every cycle that a walk from each chain in turn comes upon. The kernel refuses a table that has one. */
+/** More would say no more. */
+const CYCLES_MAX = 10;
+
+/** The cycles that a walk from each chain in turn comes upon. The kernel refuses a table that has one. */
 export function findCycles<R>(jumps: readonly Jump<R>[]): Cycle<R>[] {
   const from = Map.groupBy(jumps, (jump) => jump.from);
   const done = new Set<string>();
@@ -24,7 +27,7 @@ export function findCycles<R>(jumps: readonly Jump<R>[]): Cycle<R>[] {
   function walk(start: string): void {
     const path: { chain: string; next: number }[] = [{ chain: start, next: 0 }];
     const onPath = new Set([start]);
-    while (path.length > 0) {
+    while (path.length > 0 && cycles.length < CYCLES_MAX) {
       const here = path.at(-1);
       if (here === undefined) return;
       const jump = done.has(here.chain) ? undefined : from.get(here.chain)?.[here.next];

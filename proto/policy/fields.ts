@@ -20,7 +20,7 @@ export function parsed<T>(expected: string, parse: (text: string) => T | undefin
   const schema = z.string().transform((text, ctx): T => {
     const value = parse(text);
     if (value !== undefined) return value;
-    ctx.addIssue({ code: "custom", message: `this isn't ${expected}` });
+    ctx.addIssue({ code: "custom", message: expected });
     return z.NEVER;
   });
   return { expected, schema };

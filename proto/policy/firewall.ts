@@ -4,9 +4,10 @@ import { findCycles, type Jump } from "./chain-cycles.ts";
 import type { PolicyChainDocument, PolicyDocument } from "./document.ts";
 import { type Field, oneOf, optional, parsed } from "./fields.ts";
 import { type Reader, readFields, readList, readMap, readValue } from "./reader.ts";
-import { type RuleNames, readRule } from "./rule-check.ts";
+import { readRule } from "./rule-check.ts";
+import type { RuleNames } from "./rule-names.ts";
 import { TARGETS } from "./rule-targets.ts";
-import { type MapField, quoted, type SourceNode, type TextNode } from "./source-node.ts";
+import { type MapField, type SourceNode, shown, type TextNode } from "./source-node.ts";
 
 type Firewall = PolicyDocument["firewall"];
 
@@ -126,7 +127,7 @@ function checkChainName(reader: Reader, table: TableName, name: string, { key }:
       expected: `at most ${CHAIN_NAME_MAX}`,
     });
   else if (!/^[A-Za-z0-9_.][A-Za-z0-9_.-]*$/.test(name))
-    reader.problem(key, `${quoted(name)} can't be a chain's name`, {
+    reader.problem(key, `${shown(name)} can't be a chain's name`, {
       found: name,
       expected: "letters, digits, _ . and -",
     });

@@ -1,7 +1,7 @@
 import type { PolicyGuard } from "./document.ts";
 import { flag, integer, oneOf, wholeSeconds, withDefault } from "./fields.ts";
 import { type Reader, readFields, readList, readMap } from "./reader.ts";
-import { type MapNode, quoted, type SourceNode } from "./source-node.ts";
+import { type MapNode, type SourceNode, shown } from "./source-node.ts";
 import { checkVariables, possibleTexts, type Variables } from "./vars.ts";
 
 /** The newest kernels' recent counts to 65,535, and the guard asks it for one more than it allows. */
@@ -19,7 +19,7 @@ export function readGuards(reader: Reader, node: SourceNode | undefined, vars: V
   const guards: PolicyGuard[] = [];
   for (const [name, { key, value }] of (node && readMap(reader, node, "a map of guards"))?.fields ?? []) {
     if (!/^[a-z0-9][a-z0-9-]{0,30}$/.test(name))
-      reader.problem(key, `${quoted(name)} can't be a guard's name`, {
+      reader.problem(key, `${shown(name)} can't be a guard's name`, {
         found: name,
         expected: "1 to 31 small letters, digits and -",
       });

@@ -7,7 +7,7 @@ import { ownChains, readFirewall } from "./firewall.ts";
 import { readGuards } from "./guards.ts";
 import { readProbes, readProtect, readReach } from "./reachability.ts";
 import { createReader, type Reader, readFields } from "./reader.ts";
-import type { RuleNames } from "./rule-check.ts";
+import type { RuleNames } from "./rule-names.ts";
 import { readSets } from "./sets.ts";
 import { readShaping } from "./shaping.ts";
 import type { MapNode, SourceNode } from "./source-node.ts";
@@ -24,9 +24,6 @@ import { readYaml } from "./yaml-source.ts";
  * 3. A rule passes unharmed unless it can't be one rule of one chain, or names what the policy hasn't.
  */
 export type ParsedPolicy = { ok: true; document: PolicyDocument } | { ok: false; problems: Problem[] };
-
-/** More than anybody reads at once. */
-const PROBLEMS_MAX = 500;
 
 /** Kernel names of policies stand beside those of lists (`sl-l-…`), of new sets (`sl-tmp-…`) and of Sluice's own. */
 const RESERVED = new Set(["l", "tmp", "protect", "control"]);
@@ -60,7 +57,7 @@ export function parsePolicy(text: string, file?: string): ParsedPolicy {
   const reader = createReader(problems);
   const document = root && readPolicy(reader, root);
   if (document !== undefined && problems.length === 0) return { ok: true, document };
-  return { ok: false, problems: sorted(problems) };
+  return { ok: false, problems: sorted(reader) };
 }
 
 function readPolicy(reader: Reader, root: SourceNode): PolicyDocument | undefined {
@@ -121,10 +118,9 @@ function groupedNames(chains: PolicyDocument["external"]["chains"]): RuleNames["
 }
 
 /** In the order of the file. */
-function sorted(problems: readonly Problem[]): Problem[] {
+function sorted({ problems, dropped }: Reader): Problem[] {
   const line = (problem: Problem): number => problem.place?.line ?? 0;
   const column = (problem: Problem): number => problem.place?.column ?? 0;
   const all = problems.toSorted((a, b) => line(a) - line(b) || column(a) - column(b));
-  const left = all.length - PROBLEMS_MAX;
-  return left <= 0 ? all : [...all.slice(0, PROBLEMS_MAX), { message: `and ${left} more problems` }];
+  return dropped === 0 ? all : [...all, { message: `and ${dropped} more problems` }];
 }

@@ -1,7 +1,7 @@
 import type { LeafQdisc } from "./document.ts";
 import { duration, type Field, optional, rate, size } from "./fields.ts";
 import { type Reader, readFields } from "./reader.ts";
-import { quoted, type SourceNode } from "./source-node.ts";
+import { type SourceNode, shown } from "./source-node.ts";
 
 const KIND = "a kind of qdisc, such as sfq, fq_codel or pfifo";
 /** what has a form of its own in a policy, or hangs where a leaf can't */
@@ -42,7 +42,7 @@ export function readQdisc(reader: Reader, node: SourceNode): LeafQdisc | undefin
   for (const [name, { key, value }] of node.kind === "map" ? node.fields : []) {
     if (name === "kind") continue;
     if (!/^[a-z][a-z0-9_]*$/.test(name))
-      reader.problem(key, `${quoted(name)} can't be an argument of tc`, {
+      reader.problem(key, `${shown(name)} can't be an argument of tc`, {
         found: name,
         expected: "an argument's name",
       });

@@ -82,7 +82,9 @@ function probeFault(text: string): string | undefined {
   const found = /^(?:\[([^\]]*)\]|([^[\]]*)):(\d+)$/.exec(text);
   if (found === null) return "this isn't an address with a port";
   const [, bracketed, bare = "", port = ""] = found;
-  const family = /[-/]/.test(bracketed ?? bare) ? undefined : familyOfAddress(bracketed ?? bare);
+  if (/[-/]/.test(bracketed ?? bare) && familyOfAddress(bracketed ?? bare))
+    return "this is more than one address";
+  const family = familyOfAddress(bracketed ?? bare);
   if (bracketed === undefined && (family === 6 || bare.includes(":")))
     return "an IPv6 address stands in brackets";
   if (family === undefined || (bracketed !== undefined && family === 4))

@@ -1,12 +1,22 @@
 import type { z } from "zod";
 import type { Place, Problem } from "../base/errors.ts";
 import type { Field } from "./fields.ts";
-import { describeNode, type ListNode, type MapNode, type SourceNode, type Spot } from "./source-node.ts";
+import {
+  describeNode,
+  type ListNode,
+  type MapNode,
+  printable,
+  type SourceNode,
+  type Spot,
+  shown,
+} from "./source-node.ts";
 import { didYouMean } from "./suggest.ts";
 
 /** Walks a policy's nodes and collects everything wrong with them: one problem never hides another. */
 export interface Reader {
   readonly problems: Problem[];
+  /** how many more there are than are kept */
+  dropped: number;
   problem(
     at: Spot | SourceNode,
     message: string,
@@ -14,12 +24,26 @@ export interface Reader {
   ): void;
 }
 
+/** More than anybody reads at once. */
+export const PROBLEMS_MAX = 500;
+
 export function createReader(problems: Problem[]): Reader {
   return {
     problems,
+    dropped: 0,
     problem(at, message, more = {}) {
-      const { place, path } = at;
-      problems.push({ message, place, path, ...("kind" in at && { found: describeNode(at) }), ...more });
+      if (problems.length >= PROBLEMS_MAX) {
+        this.dropped += 1;
+        return;
+      }
+      const found = more.found ?? ("kind" in at ? describeNode(at) : undefined);
+      problems.push({
+        message: printable(message),
+        place: more.place ?? at.place,
+        path: printable(at.path),
+        ...(found !== undefined && { found: shown(found) }),
+        ...(more.expected !== undefined && { expected: printable(more.expected) }),
+      });
     },
   };
 }
@@ -75,22 +99,25 @@ function parseNode<T>(reader: Reader, node: SourceNode, field: Field<T>): z.ZodS
   if (!parsed.success)
     for (const issue of parsed.error.issues) {
       const at = nodeAt(node, issue.path);
-      const message = issue.code === "custom" ? issue.message : `this can't be ${describeNode(at)}`;
-      reader.problem(at, message, { found: describeNode(at), expected: field.expected });
+      reader.problem(at, badValue(at), { expected: field.expected });
     }
   return parsed;
 }
 
 export function readMap(reader: Reader, node: SourceNode, expected: string): MapNode | undefined {
   if (node.kind === "map") return node;
-  reader.problem(node, `this can't be ${describeNode(node)}`, { found: describeNode(node), expected });
+  reader.problem(node, badValue(node), { expected });
   return undefined;
 }
 
 export function readList(reader: Reader, node: SourceNode, expected: string): ListNode | undefined {
   if (node.kind === "list") return node;
-  reader.problem(node, `this can't be ${describeNode(node)}`, { found: describeNode(node), expected });
+  reader.problem(node, badValue(node), { expected });
   return undefined;
+}
+
+function badValue({ path }: Spot): string {
+  return path === "" ? "this isn't a policy" : `bad value for ${path.slice(path.lastIndexOf(".") + 1)}`;
 }
 
 /** What zod is given: texts, arrays and objects; null for nothing. */

@@ -3,23 +3,13 @@ import type { TableName } from "../manifest/manifest.ts";
 import type { PolicyRule } from "./document.ts";
 import { oneOf, optional } from "./fields.ts";
 import { type Reader, readFields } from "./reader.ts";
-import { ruleAddressFamily } from "./rule-addresses.ts";
+import { checkAddresses } from "./rule-addresses.ts";
 import { addFamily, type RuleFamily } from "./rule-family.ts";
-import { optionFault, optionsOf, type RuleOption, separateValues } from "./rule-options.ts";
-import { type ChainNames, findTarget } from "./rule-targets.ts";
+import { checkSetName, checkTarget, type RuleNames } from "./rule-names.ts";
+import { optionFault, optionsOf, separateValues } from "./rule-options.ts";
 import { splitRule } from "./rule-text.ts";
-import { quoted, type SourceNode, type TextNode } from "./source-node.ts";
-import { didYouMean } from "./suggest.ts";
-import { hasVariable } from "./variables.ts";
-import { checkVariables, possibleTexts, type Variables } from "./vars.ts";
-
-/** What a policy's rules may name. */
-export interface RuleNames {
-  vars: Variables;
-  chains: ChainNames;
-  /** the policy's sets and the external ones */
-  sets: ReadonlySet<string>;
-}
+import type { SourceNode, TextNode } from "./source-node.ts";
+import { checkVariables } from "./vars.ts";
 
 export interface CheckedRule {
   rule: PolicyRule;
@@ -46,8 +36,9 @@ export function readRule(
   if (node.kind === "map") {
     const odd = [...node.fields].find(([key]) => /^[-!]|\s/.test(key));
     if (odd !== undefined) {
-      reader.problem(odd[1].key, "YAML read this rule as a map, because of its `: `", {
-        found: quoted(odd[0]),
+      reader.problem(node, "YAML read this rule as a map, because of its `: `", {
+        place: odd[1].key.place,
+        found: odd[0],
         expected: "the whole rule in single quotes",
       });
       return undefined;
@@ -82,8 +73,8 @@ function checkRule(
   const familyWords = new Set<number>();
   let lastMatch = "";
   for (const option of optionsOf(words)) {
-    const { name, value, index } = option;
-    const place = node.placeAt(words[index]?.at ?? 0);
+    const { name, value, index, at } = option;
+    const place = node.placeAt(at);
     const fault = optionFault(name);
     if (fault !== undefined) {
       reader.problem(node, fault.message, { place, found: name, expected: fault.expected });
@@ -113,86 +104,4 @@ function checkRule(
   const kept = words.filter((_, index) => !familyWords.has(index)).map(({ text }) => text);
   const rule = { text: node.text.trim(), words: kept, ...(family && { family }), line, column };
   return { rule, goesTo, node };
-}
-
-function checkAddresses(
-  reader: Reader,
-  node: TextNode,
-  option: RuleOption,
-  vars: Variables,
-  ofFamily: RuleFamily,
-): void {
-  const { value, name } = option;
-  if (value === undefined || value.text === "!") {
-    reader.problem(node, `${name} has no address`, { expected: `${name} ADDRESS, or ! ${name} ADDRESS` });
-    return;
-  }
-  if (hasVariable(value.text)) {
-    const faults = possibleTexts(value.text, vars).flatMap((text) => text.split(",").map(ruleAddressFamily));
-    for (const fault of faults)
-      if (!fault.ok)
-        reader.problem(node, fault.message, {
-          place: node.placeAt(value.at),
-          found: value.text,
-          expected: fault.expected,
-        });
-    return;
-  }
-  let { at } = value;
-  for (const text of value.text.split(",")) {
-    const checked = ruleAddressFamily(text);
-    if (checked.ok) addFamily(reader, node, ofFamily, checked.family, { text, at });
-    else
-      reader.problem(node, checked.message, {
-        place: node.placeAt(at),
-        found: text,
-        expected: checked.expected,
-      });
-    at += text.length + 1;
-  }
-}
-
-function checkSetName(reader: Reader, node: TextNode, option: RuleOption, names: RuleNames): void {
-  const name = option.value?.text ?? "";
-  const place = node.placeAt(option.value?.at ?? 0);
-  const known = [...names.sets];
-  if (names.sets.has(name)) return;
-  if (name.startsWith("list:")) {
-    if (option.name !== "--match-set")
-      reader.problem(node, `a rule can't change the list ${name.slice(5)}`, {
-        place,
-        found: name,
-        expected: "a set of this policy",
-      });
-    else if (!/^list:[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name))
-      reader.problem(node, "this can't be a list's name", { place, found: name, expected: "list:NAME" });
-    return;
-  }
-  const isVariable = hasVariable(name);
-  reader.problem(
-    node,
-    isVariable ? "a set can't come from a variable" : `undefined set ${name}${didYouMean(name, known)}`,
-    {
-      place,
-      found: name,
-      expected: `${known.length > 0 ? `one of ${known.join(", ")}` : "a set under sets or external.sets"}; or list:NAME for a live list`,
-    },
-  );
-}
-
-function checkTarget(
-  reader: Reader,
-  node: TextNode,
-  option: RuleOption,
-  table: TableName,
-  names: RuleNames,
-): string | undefined {
-  const name = option.value?.text ?? "";
-  const isGoto = option.name === "-g" || option.name === "--goto";
-  const target = findTarget(name, isGoto, table, names.chains);
-  if (target.kind === "fault") {
-    const place = node.placeAt(option.value?.at ?? 0);
-    reader.problem(node, target.message, { place, found: name, expected: target.expected });
-  }
-  return target.kind === "own" ? name : undefined;
 }

@@ -82,7 +82,7 @@ export function separateValues(words: readonly RuleWord[]): RuleWord[] {
       ? [word]
       : [
           { text: option, at: word.at },
-          { text: value, at: word.at },
+          { text: value, at: word.at + word.text.length - value.length },
         ];
   });
 }
@@ -91,6 +91,8 @@ export interface RuleOption {
   /** index of the option's word */
   index: number;
   name: string;
+  /** where the option begins in the rule's text */
+  at: number;
   /** the word after it, whatever it is */
   value: RuleWord | undefined;
   negated: boolean;
@@ -99,9 +101,9 @@ export interface RuleOption {
 /** The words that stand where an option can stand. */
 export function* optionsOf(words: readonly RuleWord[]): Generator<RuleOption> {
   for (let index = 0; index < words.length; index += 1) {
-    const name = words[index]?.text ?? "";
+    const { text: name, at } = words[index] ?? { text: "", at: 0 };
     if (!/^-[^\d]/.test(name) && !/^-[46]$/.test(name)) continue;
-    yield { index, name, value: words[index + 1], negated: words[index - 1]?.text === "!" };
+    yield { index, name, at, value: words[index + 1], negated: words[index - 1]?.text === "!" };
     if (TEXT_OPTIONS.has(name)) index += 1;
   }
 }

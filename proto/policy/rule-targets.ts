@@ -32,6 +32,12 @@ export function findTarget(name: string, isGoto: boolean, table: TableName, chai
   if (name.includes("$")) return { kind: "fault", message: "a target can't come from a variable", expected };
   if (HOOKS.some((hook) => hook === name))
     return { kind: "fault", message: `a rule can't go to the built-in chain ${name}`, expected };
+  if (isGoto && TARGETS.has(name))
+    return {
+      kind: "fault",
+      message: `${name} is a target, and a goto leads to a chain`,
+      expected: `-j ${name}`,
+    };
   if (!isGoto && /^[A-Z][A-Z0-9_]*$/.test(name)) return { kind: "extension" };
   const elsewhere = [...chains.own].find(([, names]) => names.has(name));
   const hint =

@@ -2,8 +2,8 @@
  * The words of a rule, read as a shell reads them and written as iptables-restore reads them.
  *
  * Reading: blanks separate; single quotes keep everything; in double quotes, and outside quotes, a backslash keeps the
- * next character. Quoted and unquoted parts that touch are one word. That is what iptables-save prints, too.
- * Writing: iptables-restore ends a word at its closing quote and knows double quotes alone, so a word is quoted whole or
+ * next character. Quoted and unshown parts that touch are one word. That is what iptables-save prints, too.
+ * Writing: iptables-restore ends a word at its closing quote and knows double quotes alone, so a word is shown whole or
  * not at all. `splitWords(quoteWords(words))` is `words`.
  */
 export interface RuleWord {
@@ -45,7 +45,7 @@ export function quoteWords(words: readonly string[]): string {
   return words.map((word) => (isBare(word) ? word : `"${word.replace(/["\\]/g, "\\$&")}"`)).join(" ");
 }
 
-/** iptables-restore takes an unquoted `-…t…` or `--t` for its own `-t TABLE`, even as the text of a comment. */
+/** iptables-restore takes an unshown `-…t…` or `--t` for its own `-t TABLE`, even as the text of a comment. */
 function isBare(word: string): boolean {
   return /^[^\s"'\\]+$/.test(word) && !/^-[^-]*t|^--t/.test(word);
 }

@@ -8,7 +8,7 @@ function texts(text: string): string[] {
   return split.words.map((word) => word.text);
 }
 
-test("words that were quoted read back as they were", () => {
+test("words that were shown read back as they were", () => {
   const word = fc.oneof(
     fc.string({ unit: "binary" }),
     fc.string({ unit: fc.constantFrom('"', "'", "\\", " ", "-", "t", "a") }),
@@ -51,7 +51,7 @@ test.each([
   expect(splitWords(text)).toEqual({ ok: false, ...expected });
 });
 
-test("a comment that reads like -t TABLE is quoted, for iptables-restore looks for it", () => {
+test("a comment that reads like -t TABLE is shown, for iptables-restore looks for it", () => {
   expect(quoteWords(["--comment", "-t", "--comment", "-not", "--comment", "--table", "-p", "tcp"])).toBe(
     `--comment "-t" --comment "-not" --comment "--table" -p tcp`,
   );

@@ -32,7 +32,7 @@ export function checkEntry(
   text: string,
   type: string,
   parts: readonly Part[],
-  options: readonly string[],
+  options: ReadonlyMap<string, string>,
 ): CheckedEntry {
   const split = splitWords(text);
   if (!split.ok) return { ok: false, message: split.message, expected: `an entry of ${type}`, at: split.at };
@@ -51,7 +51,7 @@ export function checkEntry(
         expected: Object.keys(ENTRY_OPTIONS).join(", "),
         at,
       };
-    if (option.needs !== undefined && !options.includes(option.needs))
+    if (option.needs !== undefined && !options.has(option.needs))
       return {
         ok: false,
         message: `an entry takes ${name} only where the set has ${option.needs}`,

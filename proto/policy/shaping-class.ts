@@ -2,9 +2,9 @@ import type { ShapingClass } from "./document.ts";
 import { type Field, flag, integer, optional, parsed, rate, size, withDefault } from "./fields.ts";
 import { readQdisc } from "./qdisc.ts";
 import { type Reader, readFields, readMap } from "./reader.ts";
-import type { RuleNames } from "./rule-check.ts";
+import type { RuleNames } from "./rule-names.ts";
 import { type Direction, readMatches } from "./shaping-match.ts";
-import { type MapField, quoted, type SourceNode } from "./source-node.ts";
+import { type MapField, type SourceNode, shown } from "./source-node.ts";
 
 /** What is unique within one device's tree. */
 interface Tree {
@@ -14,7 +14,7 @@ interface Tree {
   ids: Map<number, string>;
   /** how many classes have been given a number of ours */
   numbered: number;
-  marks: Map<number, string>;
+  marks: Map<number, { name: string; minor: number }>;
   defaultClass: string | undefined;
 }
 
@@ -100,7 +100,7 @@ function readClass(
   tree: Tree,
 ): ShapingClass | undefined {
   if (!/^[a-z][a-z0-9_-]{0,30}$/i.test(name))
-    reader.problem(key, `${quoted(name)} can't be a class's name`, {
+    reader.problem(key, `${shown(name)} can't be a class's name`, {
       found: name,
       expected: "1 to 31 letters, digits, _ and -, beginning with a letter",
     });
@@ -126,12 +126,13 @@ function readClass(
   }
   const mark = fields?.mark ?? minor;
   const sameMark = tree.marks.get(mark);
-  if (fields !== undefined && sameMark !== undefined)
-    reader.problem(part("mark") ?? key, `the classes ${sameMark} and ${name} have the same mark`, {
+  // two that ask for one number have had their problem
+  if (fields !== undefined && sameMark !== undefined && sameMark.minor !== minor)
+    reader.problem(part("mark") ?? key, `the classes ${sameMark.name} and ${name} have the same mark`, {
       found: String(mark),
       expected: "a mark of its own for each class",
     });
-  tree.marks.set(mark, name);
+  tree.marks.set(mark, { name, minor });
   const ceil = fields?.ceil ?? fields?.rate;
   if (fields !== undefined && ceil !== undefined && ceil < fields.rate)
     reader.problem(part("ceil") ?? node, `the ceil of ${name} is below its rate`, {

@@ -1,6 +1,7 @@
 import type { PolicyRule } from "./document.ts";
 import type { Reader } from "./reader.ts";
-import { type CheckedRule, type RuleNames, readRule } from "./rule-check.ts";
+import { type CheckedRule, readRule } from "./rule-check.ts";
+import type { RuleNames } from "./rule-names.ts";
 import { optionsOf } from "./rule-options.ts";
 import type { SourceNode } from "./source-node.ts";
 

@@ -2,10 +2,10 @@ import type { PolicyShaping, ShapingClass, ShapingTree } from "./document.ts";
 import { integer, optional, rate, size } from "./fields.ts";
 import { readQdisc, readTbf } from "./qdisc.ts";
 import { type FieldsOf, type Reader, readFields, readMap } from "./reader.ts";
-import type { RuleNames } from "./rule-check.ts";
+import type { RuleNames } from "./rule-names.ts";
 import { readClasses } from "./shaping-class.ts";
 import type { Direction } from "./shaping-match.ts";
-import { type MapField, quoted, type SourceNode } from "./source-node.ts";
+import { type MapField, type SourceNode, shown } from "./source-node.ts";
 import { didYouMean } from "./suggest.ts";
 import { variablesIn } from "./variables.ts";
 import { possibleTexts } from "./vars.ts";
@@ -42,7 +42,7 @@ function checkDevice(reader: Reader, device: string, { key }: MapField, { vars }
   }
   const wrong = possibleTexts(device, vars).find((text) => !/^(?!\.{1,2}$)[A-Za-z0-9_.@-]{1,15}$/.test(text));
   if (wrong !== undefined)
-    reader.problem(key, `${quoted(wrong)} can't be a device's name`, {
+    reader.problem(key, `${shown(wrong)} can't be a device's name`, {
       found: wrong,
       expected: "1 to 15 letters, digits, _ . @ and -",
     });

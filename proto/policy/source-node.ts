@@ -43,11 +43,11 @@ export interface EmptyNode extends Spotted {
 
 export type SourceNode = TextNode | ListNode | MapNode | EmptyNode;
 
-/** What a node is, for a message: `a list`, or the text itself, shortened. */
+/** What a node is, for a message: `a list`, or the text itself. */
 export function describeNode(node: SourceNode): string {
   switch (node.kind) {
     case "text":
-      return quoted(node.text);
+      return shown(node.text);
     case "list":
       return "a list";
     case "map":
@@ -57,7 +57,13 @@ export function describeNode(node: SourceNode): string {
   }
 }
 
-/** The text in quotes on one line, cut after 60 characters. */
-export function quoted(text: string): string {
-  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+/** The text as it is where that can be read, else in quotes; cut after 80 characters. */
+export function shown(text: string): string {
+  const short = text.length > 80 ? `${text.slice(0, 80)}…` : text;
+  return /^[^\s\p{Cc}]+( [^\s\p{Cc}]+)*$/u.test(short) ? short : JSON.stringify(short);
+}
+
+/** No control characters: a message goes to terminals. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, (sign) => `\\x${sign.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }

@@ -11,8 +11,24 @@ export function closest(name: string, known: Iterable<string>): string | undefin
 
 /** `; did you mean x?`, or nothing. */
 export function didYouMean(name: string, known: Iterable<string>): string {
-  const meant = name.length > 40 ? undefined : closest(name, known);
+  const meant = name.length > 40 ? undefined : closest(name, firstOf(known, 200));
   return meant === undefined ? "" : `; did you mean ${meant}?`;
+}
+
+/** `one of a, b, c`, for what was expected. */
+export function oneOfNames(known: Iterable<string>): string {
+  const names = firstOf(known, 21);
+  const rest = names.length > 20 ? ", …" : "";
+  return `one of ${names.slice(0, 20).join(", ")}${rest}`;
+}
+
+function firstOf(names: Iterable<string>, max: number): string[] {
+  const first: string[] = [];
+  for (const name of names) {
+    if (first.length === max) break;
+    first.push(name);
+  }
+  return first;
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours that lead from one text to the other. */

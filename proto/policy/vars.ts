@@ -1,8 +1,8 @@
 import type { PolicyVar } from "./document.ts";
 import { type Field, lineOfText, parsed } from "./fields.ts";
 import { type Reader, readFields, readMap, readValue } from "./reader.ts";
-import { quoted, type SourceNode, type TextNode } from "./source-node.ts";
-import { didYouMean } from "./suggest.ts";
+import { type SourceNode, shown, type TextNode } from "./source-node.ts";
+import { didYouMean, oneOfNames } from "./suggest.ts";
 import { hasVariable, VARIABLE, VARIABLE_NAME, variablesIn } from "./variables.ts";
 
 export type Variables = ReadonlyMap<string, PolicyVar>;
@@ -20,7 +20,7 @@ export function readVars(reader: Reader, node: SourceNode | undefined): Variable
   const map = node && readMap(reader, node, "a map of variables");
   for (const [name, { key, value }] of map?.fields ?? []) {
     if (!VARIABLE_NAME.test(name))
-      reader.problem(key, `${quoted(name)} can't be a variable's name`, {
+      reader.problem(key, `${shown(name)} can't be a variable's name`, {
         found: name,
         expected: "letters, digits, _ and -, beginning with a letter or _",
       });
@@ -70,28 +70,34 @@ export function checkVariables(
   const unknown = variablesIn(part).filter(({ name }) => !vars.has(name));
   for (const { name, at: inPart } of unknown)
     reader.problem(node, `undefined variable $${name}${didYouMean(name, vars.keys())}`, {
-      place: node.placeAt(at + inPart),
+      // a quote before it moves it on by one
+      place: node.placeAt(Math.max(node.text.indexOf("$", at + inPart), at)),
       found: `$${name}`,
-      expected:
-        vars.size === 0 ? "a variable under vars: there is none" : `one of ${[...vars.keys()].join(", ")}`,
+      expected: vars.size === 0 ? "a variable under vars: there is none" : oneOfNames(vars.keys()),
     });
   return unknown.length === 0;
 }
 
-/** The text with every value that each of its variables can have, the others at their first. One text where it has none. */
+const TEXTS_MAX = 100;
+
+/**
+ * The text with every value that each of its variables can have, the others at their first; one text where it has none.
+ * Bounded: compile looks at what a server gets in the end.
+ */
 export function possibleTexts(text: string, vars: Variables): string[] {
   if (!hasVariable(text)) return [fill(text, new Map())];
   const names = [...new Set(variablesIn(text).map(({ name }) => name))];
   const first = new Map(names.map((name) => [name, vars.get(name)?.value ?? ""]));
+  // an empty value, or none, has had its problem already
+  if ([...first.values()].includes("")) return [];
   const texts = names.flatMap((name) => {
     const known = vars.get(name);
     const values = known
       ? [known.value, ...Object.values(known.servers), ...Object.values(known.labels)]
       : [];
-    // an empty value has had its problem already
-    return values.filter((value) => value !== "").map((value) => fill(text, new Map(first).set(name, value)));
+    return values.slice(0, TEXTS_MAX).map((value) => fill(text, new Map(first).set(name, value)));
   });
-  return [...new Set(texts)];
+  return [...new Set(texts)].slice(0, TEXTS_MAX);
 }
 
 function fill(text: string, values: ReadonlyMap<string, string>): string {

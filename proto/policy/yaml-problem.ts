@@ -1,13 +1,15 @@
 import type { YAMLError } from "yaml";
 import type { Place, Problem } from "../base/errors.ts";
-import { quoted } from "./source-node.ts";
+import { printable, shown } from "./source-node.ts";
 
 const QUOTE_IT =
   "a text that holds `: ` or ` #`, or begins with one of * & ! % @ ` \" ' { [, in single quotes";
 
 /** What YAML found, in the words of someone who writes policies. */
 export function yamlProblem(error: YAMLError, place: Place, source: string): Problem {
-  const found = quoted(source.slice(error.pos[0]).split("\n", 1)[0] ?? "");
+  const newline = source.indexOf("\n", error.pos[0]);
+  const lineEnd = newline < 0 ? source.length : newline;
+  const found = shown(source.slice(error.pos[0], lineEnd) || "nothing more");
   if (error.message.includes("call stack"))
     return { message: "nested too deeply", place, expected: "a policy's fields" };
   switch (error.code) {
@@ -28,7 +30,6 @@ export function yamlProblem(error: YAMLError, place: Place, source: string): Pro
 }
 
 function plain(message: string): string {
-  return `${message.charAt(0).toLowerCase()}${message.slice(1)}`
-    .replace('"quote', 'quote "')
-    .replace("'quote", "quote '");
+  const text = `${message.charAt(0).toLowerCase()}${message.slice(1)}`;
+  return printable(text.replace('"quote', 'quote "').replace("'quote", "quote '"));
 }

@@ -10,7 +10,8 @@ import {
   type YAMLMap,
 } from "yaml";
 import { messageOf, type Place, type Problem } from "../base/errors.ts";
-import { quoted, type SourceNode, type TextNode } from "./source-node.ts";
+import { PROBLEMS_MAX } from "./reader.ts";
+import { printable, type SourceNode, shown, type TextNode } from "./source-node.ts";
 import { yamlProblem } from "./yaml-problem.ts";
 
 /** The API takes no longer text either. What is longer than this belongs into a live list. */
@@ -46,7 +47,7 @@ export function readYaml(text: string, file: string | undefined): YamlSource {
       uniqueKeys: false, // quadratic in the library, so looked for below
       prettyErrors: false,
       lineCounter: lines,
-      logLevel: "silent",
+      logLevel: "error",
     });
   } catch (thrown) {
     return failed(start, "the file can't be read as YAML", messageOf(thrown), "a map of a policy's fields");
@@ -56,8 +57,12 @@ export function readYaml(text: string, file: string | undefined): YamlSource {
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
   }
   if (document.errors.length > 0) {
-    const problems = document.errors.map((error) => yamlProblem(error, placeAt(error.pos[0]), text));
-    return { root: undefined, problems: distinctLines(problems) };
+    const placed = document.errors.map((error) => ({
+      error,
+      place: placeAt(contentBefore(text, error.pos[0])),
+    }));
+    const problems = distinctLines(placed).map(({ error, place }) => yamlProblem(error, place, text));
+    return { root: undefined, problems };
   }
   if (document.contents === null || isEmptyScalar(document.contents))
     return failed(start, "the file is empty", undefined, "a map of a policy's fields");
@@ -67,20 +72,22 @@ export function readYaml(text: string, file: string | undefined): YamlSource {
 function convert(document: Document.Parsed, source: string, placeAt: (offset: number) => Place): YamlSource {
   const problems: Problem[] = [];
   const left = { nodes: MAX_NODES, aliases: MAX_ALIASES };
-  let isTooBig = false;
+  let hasGivenUp = false;
 
-  function giveUp(place: Place, path: string, message: string, expected: string): SourceNode {
-    if (!isTooBig) problems.push({ message, place, path, expected });
-    isTooBig = true;
+  function giveUp(place: Place, path: string, message: string, found: string, expected: string): SourceNode {
+    if (!hasGivenUp) problems.push({ message, place, path, found, expected });
+    hasGivenUp = true;
     return { kind: "empty", place, path };
   }
 
   function visit(node: ParsedNode | null, path: string, depth: number, keyPlace: Place): SourceNode {
     const place = node === null ? keyPlace : placeAt(node.range[0]);
-    if (isTooBig) return { kind: "empty", place, path };
+    if (hasGivenUp) return { kind: "empty", place, path };
     left.nodes -= 1;
-    if (left.nodes < 0) return giveUp(place, path, "the file holds too much", `at most ${MAX_NODES} values`);
-    if (depth > MAX_DEPTH) return giveUp(place, path, "nested too deeply", `at most ${MAX_DEPTH} levels`);
+    if (left.nodes < 0)
+      return giveUp(place, path, "the file holds too much", "more", `at most ${MAX_NODES} values`);
+    if (depth > MAX_DEPTH)
+      return giveUp(place, path, "nested too deeply", "more", `at most ${MAX_DEPTH} levels`);
     if (node === null) return { kind: "empty", place, path };
     if (isAlias(node)) {
       left.aliases -= 1;
@@ -89,18 +96,19 @@ function convert(document: Document.Parsed, source: string, placeAt: (offset: nu
           place,
           path,
           "too many aliases",
+          "more",
           `at most ${MAX_ALIASES}, those inside anchors included`,
         );
       const target = node.resolve(document);
       if (target === undefined) {
-        problems.push({
-          message: `there is no anchor &${node.source} before this alias`,
+        const name = printable(node.source);
+        return giveUp(
           place,
           path,
-          found: `*${node.source}`,
-          expected: "an anchor's name, or the text in quotes",
-        });
-        return { kind: "empty", place, path };
+          `there is no anchor &${name} before this alias`,
+          `*${name}`,
+          "a text in quotes",
+        );
       }
       return visit(target as ParsedNode, path, depth + 1, place);
     }
@@ -109,7 +117,7 @@ function convert(document: Document.Parsed, source: string, placeAt: (offset: nu
         message: "an exclamation mark at the start is a tag in YAML, and would be lost",
         place,
         path,
-        found: node.tag.startsWith("!") ? node.tag : `!!${node.tag.split(":").at(-1)}`,
+        found: shown(node.tag.startsWith("!") ? node.tag : `!!${node.tag.split(":").at(-1)}`),
         expected: "the whole text in quotes",
       });
     if (isScalar(node)) return isEmptyScalar(node) ? { kind: "empty", place, path } : textNode(node, path);
@@ -135,11 +143,11 @@ function convert(document: Document.Parsed, source: string, placeAt: (offset: nu
         continue;
       }
       const name = key.value;
-      const keyPath = path === "" ? name : `${path}.${name}`;
+      const keyPath = path === "" ? printable(name) : `${path}.${printable(name)}`;
       const before = fields.get(name);
       if (before !== undefined)
         problems.push({
-          message: `${quoted(name)} stands twice`,
+          message: `${shown(name)} stands twice`,
           place: keyPlace,
           path: keyPath,
           found: `the first in line ${before.key.place.line}`,
@@ -166,7 +174,7 @@ function convert(document: Document.Parsed, source: string, placeAt: (offset: nu
   }
 
   const root = visit(document.contents, "", 0, placeAt(0));
-  return { root: isTooBig ? undefined : root, problems };
+  return { root: hasGivenUp ? undefined : root, problems };
 }
 
 /** Nothing after a key or a dash. `""` in quotes is a text, and so is `~`. */
@@ -178,8 +186,15 @@ function failed(place: Place, message: string, found: string | undefined, expect
   return { root: undefined, problems: [{ message, place, found, expected }] };
 }
 
+/** What is missing at the end of a line is missed at the start of the next: point to where it should have been. */
+function contentBefore(text: string, offset: number): number {
+  if (!/^[\r\n]?$/.test(text.charAt(offset))) return offset;
+  return Math.max(0, text.slice(0, offset).trimEnd().length - 1);
+}
+
 /** One slip makes several complaints in one line: the first is the cause. */
-function distinctLines(problems: readonly Problem[]): Problem[] {
-  const seen = new Set<number | undefined>();
-  return problems.filter(({ place }) => !seen.has(place?.line) && seen.add(place?.line));
+function distinctLines<T extends { place: Place }>(errors: readonly T[]): T[] {
+  const seen = new Set<number>();
+  const first = errors.filter(({ place }) => !seen.has(place.line) && seen.add(place.line));
+  return first.slice(0, PROBLEMS_MAX);
 }
