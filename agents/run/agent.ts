@@ -188,14 +188,16 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   }
 
   async function connect(): Promise<void> {
-    const onControlPulse = (pulse: { lists: Record<string, number> }) => lists.heard(pulse.lists);
+    // the first messages may be heard before the link is handed over
+    const attached = Promise.withResolvers<void>();
     const made = await options.connect({
-      onDesired: changes.wake,
-      onPlan,
-      onAsk: questions.onAsk,
-      onControlPulse,
+      onDesired: () => void attached.promise.then(changes.wake),
+      onPlan: (plan) => void attached.promise.then(() => onPlan(plan)),
+      onAsk: (ask) => attached.promise.then(() => questions.onAsk(ask)),
+      onControlPulse: (pulse) => lists.heard(pulse.lists),
     });
     await link.attach(made);
+    attached.resolve();
     log("connected", { server });
     await link.report({ kind: "facts", facts: known.facts });
     sendPulse();

@@ -59,10 +59,12 @@ export async function createTestServer(): Promise<TestServer> {
   };
 }
 
-/** Without what differs by itself: counters, dates, empty tables that the tool makes by looking, the kernel's numbers. */
+/**
+ * Without what differs by itself: counters, dates, empty tables that the tool makes by looking, the kernel's numbers, and
+ * the order of sets and their members.
+ */
 function comparable(text: string): string {
-  return text
-    .split("\n")
+  return sortSets(text.split("\n"))
     .filter((line) => !line.startsWith("#"))
     .map((line) =>
       line
@@ -72,4 +74,9 @@ function comparable(text: string): string {
     )
     .join("\n")
     .replace(/\*\w+\n(:[A-Z]+ ACCEPT \[0:0\]\n)+COMMIT\n/g, "");
+}
+
+function sortSets(lines: readonly string[]): string[] {
+  const isOfSet = (line: string) => /^(create|add) /.test(line);
+  return [...lines.filter((line) => !isOfSet(line)), ...lines.filter(isOfSet).sort()];
 }

@@ -1,0 +1,241 @@
+import type { Agent } from "@sluice/agents/run/agent";
+import { waitUntil } from "@sluice/infra/process/wait-until";
+import { EMPTY_MANIFEST } from "@sluice/proto/manifest/manifest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { startTestAgent, type TestAgentOptions } from "./agent.ts";
+import { createFakeControl, type FakeControl } from "./fake-link.ts";
+import { firewall, refusedFirewall } from "./manifests.ts";
+import { createTestServer, type TestServer } from "./server.ts";
+
+const FOREIGN =
+  "iptables -N f2b; iptables -A INPUT -p icmp -j f2b; ip6tables -A INPUT -p udp -j ACCEPT; ipset create other hash:ip; ipset add other 203.0.113.1";
+
+let server: TestServer;
+let control: FakeControl;
+let agent: Agent | undefined;
+
+beforeEach(async () => {
+  server = await createTestServer();
+  control = createFakeControl();
+});
+afterEach(async () => {
+  await agent?.close();
+  agent = undefined;
+  await server.remove();
+});
+
+async function start(options: TestAgentOptions = {}): Promise<void> {
+  agent = await startTestAgent(server, control, options);
+}
+
+async function outcome(count = 1) {
+  await waitUntil(`outcome ${count}`, 20_000, () => control.outcomes().length >= count);
+  await waitUntil("the agent at rest", 20_000, () => agent?.status().state !== "applying");
+  return control.outcomes()[count - 1];
+}
+
+describe.each(["nft", "legacy"] as const)("with iptables-%s", (backend) => {
+  test("a manifest becomes kernel state of both families, is verified, and is confirmed", async () => {
+    await server.sh(FOREIGN);
+    await start({ backend });
+    const { manifest } = control.issue(firewall(), 1);
+    expect(await outcome()).toMatchObject({ result: "confirmed", generation: 1, digest: manifest.digest });
+    expect(control.confirms.map(({ phase }) => phase)).toEqual(["preflight", "confirm"]);
+    const dump = await server.dump(backend);
+    expect(dump.match(/-A INPUT -j SL-INPUT/g)).toHaveLength(2);
+    expect(dump).toContain("add sl-web-office-hn4 198.51.100.7");
+    expect(dump).toContain("add sl-protect-6 2001:db8::10");
+    expect(dump).toContain("add sl-control-4 192.0.2.1,tcp:4222");
+    expect(dump).toMatch(/class htb 1:20 .* rate 1Mbit/);
+    expect(agent?.status()).toMatchObject({ state: "idle", holds: { generation: 1 } });
+  });
+
+  test("the empty manifest takes everything of ours away and nothing else", async () => {
+    await server.sh(FOREIGN);
+    const before = await server.dump(backend);
+    await start({ backend });
+    control.issue(firewall(), 1);
+    await outcome(1);
+    control.issue(EMPTY_MANIFEST, 2);
+    expect(await outcome(2)).toMatchObject({ result: "confirmed", generation: 2 });
+    expect(await server.dump(backend)).toBe(before);
+  });
+
+  test("when control says no, the server holds exactly what it held", async () => {
+    await start({ backend });
+    control.issue(firewall(), 1);
+    await outcome(1);
+    const before = await server.dump(backend);
+    control.confirm = async ({ phase }) =>
+      phase === "preflight" ? { ok: true } : { ok: false, reason: "tcp/22 can't be reached" };
+    control.issue(firewall({ port: 2222, rate: "5mbit", office: ["203.0.113.0/24"] }), 2);
+    expect(await outcome(2)).toMatchObject({
+      result: "reverted",
+      refusal: { step: "confirm", reason: expect.stringContaining("tcp/22 can't be reached") },
+    });
+    expect(await server.dump(backend)).toBe(before);
+    expect(agent?.status()).toMatchObject({ holds: { generation: 1 } });
+  });
+});
+
+test("the same content under a new generation is confirmed without a write", async () => {
+  await start();
+  control.issue(firewall(), 1);
+  expect((await outcome(1))?.stats?.writes).toBeGreaterThan(0);
+  control.issue(firewall(), 2);
+  expect(await outcome(2)).toMatchObject({ result: "confirmed", stats: { writes: 0 } });
+  expect(control.confirms).toHaveLength(2);
+});
+
+test("a rule the kernel refuses leaves the live kernel untouched, and its policy line is told", async () => {
+  await start();
+  const before = await server.dump();
+  control.issue(refusedFirewall(), 1);
+  expect(await outcome()).toMatchObject({
+    result: "refused",
+    refusal: {
+      step: "rehearse",
+      reason: expect.stringContaining("nobody"),
+      origin: { policy: "web", revision: 2, line: 42 },
+      script: expect.stringContaining("--match-set nobody"),
+    },
+  });
+  expect(await server.dump()).toBe(before);
+});
+
+test("a root qdisc that isn't ours is refused by name, and stays", async () => {
+  await server.sh("tc qdisc add dev eth0 root tbf rate 1mbit burst 10k latency 50ms");
+  await start();
+  const before = await server.dump();
+  control.issue(firewall(), 1);
+  expect(await outcome()).toMatchObject({
+    result: "refused",
+    refusal: { step: "preflight", reason: expect.stringMatching(/eth0 has a root qdisc.*tbf/) },
+  });
+  expect(await server.dump()).toBe(before);
+});
+
+test("a chain that a foreign rule jumps to isn't taken away under it", async () => {
+  await start();
+  control.issue(firewall(), 1);
+  await outcome(1);
+  await server.sh("iptables -N other; iptables -A other -j SL-web-ssh");
+  control.issue(EMPTY_MANIFEST, 2);
+  expect(await outcome(2)).toMatchObject({
+    result: "refused",
+    refusal: { step: "preflight", reason: expect.stringContaining("SL-web-ssh") },
+  });
+});
+
+test("while control can't be asked, nothing is written; then the change goes on by itself", async () => {
+  let up = false;
+  control.confirm = async () => {
+    if (!up) throw new Error("no route to host");
+    return { ok: true };
+  };
+  await start();
+  const before = await server.dump();
+  control.issue(firewall(), 1);
+  await waitUntil("a try", 10_000, () => control.confirms.length > 0);
+  expect(await server.dump()).toBe(before);
+  expect(control.outcomes()).toEqual([]);
+  up = true;
+  expect(await outcome()).toMatchObject({ result: "confirmed" });
+});
+
+test("a probe that doesn't get through undoes the change and names the policy's line", async () => {
+  const origin = { policy: "web", revision: 1, line: 12 };
+  await start({
+    dial: async () => {
+      throw new Error("connection refused");
+    },
+  });
+  const before = await server.dump();
+  control.issue({ ...firewall(), deadlineMs: 2_000, probes: [{ tcp: "192.0.2.1:443", origin }] }, 1);
+  expect(await outcome()).toMatchObject({ result: "reverted", refusal: { step: "probe", origin } });
+  expect(await server.dump()).toBe(before);
+});
+
+test("where control falls silent but its endpoints answer, the deadline is moved once, and then it is undone", async () => {
+  let dials = 0;
+  control.confirm = async ({ phase }) => {
+    if (phase === "preflight") return { ok: true };
+    throw new Error("no reply");
+  };
+  await start({
+    dial: async () => {
+      dials += 1;
+    },
+  });
+  const begunMs = performance.now();
+  control.issue({ ...firewall(), deadlineMs: 1_500 }, 1);
+  expect(await outcome()).toMatchObject({ result: "reverted", refusal: { step: "confirm" } });
+  expect(performance.now() - begunMs).toBeGreaterThan(2_400);
+  expect(dials).toBe(1);
+});
+
+test.each(["apply", "verify", "probe", "confirm", "seal"] as const)(
+  "a fault at step %s leads back to what was held",
+  async (failing) => {
+    let armed = false;
+    await start({
+      at: (step) => {
+        if (armed && step === failing) throw new Error(`fault at ${step}`);
+      },
+    });
+    control.issue(firewall(), 1);
+    await outcome(1);
+    const before = await server.dump();
+    armed = true;
+    control.issue(firewall({ port: 2222, rate: "3mbit" }), 2);
+    expect(await outcome(2)).toMatchObject({ result: "reverted" });
+    expect(await server.dump()).toBe(before);
+  },
+);
+
+test("an older generation is rejected, told once, and changes nothing", async () => {
+  await start();
+  control.issue(firewall(), 5);
+  await outcome(1);
+  const before = await server.dump();
+  control.issue(firewall({ port: 80 }), 4);
+  control.issue(firewall({ port: 80 }), 4);
+  await waitUntil("the rejection", 5_000, () => control.reports.some(({ kind }) => kind === "rejected"));
+  expect(control.reports.filter(({ kind }) => kind === "rejected")).toHaveLength(1);
+  expect(await server.dump()).toBe(before);
+});
+
+test("a plan tells the exact differences and writes nothing", async () => {
+  await start();
+  control.issue(firewall(), 1);
+  await outcome(1);
+  const before = await server.dump();
+  control.plan("p1", firewall({ rate: "2mbit" }));
+  control.plan("p2", refusedFirewall());
+  await waitUntil(
+    "both answers",
+    10_000,
+    () => control.reports.filter(({ kind }) => kind === "plan").length === 2,
+  );
+  const [first, second] = control.reports.filter((report) => report.kind === "plan");
+  expect(first).toMatchObject({
+    plan: "p1",
+    result: "ok",
+    differences: [{ object: "eth0/class/1:20", kind: "changed" }],
+  });
+  expect(second).toMatchObject({ plan: "p2", result: "refused", refusal: { origin: { line: 42 } } });
+  expect(await server.dump()).toBe(before);
+});
+
+test("what was refused isn't tried again by a restarted agent", async () => {
+  await start();
+  control.issue(refusedFirewall(), 1);
+  await outcome(1);
+  await agent?.close();
+  await start();
+  control.plan("after", firewall());
+  await waitUntil("the next thing it does", 10_000, () =>
+    control.reports.some(({ kind }) => kind === "plan"),
+  );
+  expect(control.outcomes()).toHaveLength(1);
+});

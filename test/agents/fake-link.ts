@@ -1,0 +1,96 @@
+import type { AgentLink, AgentLinkHandlers } from "@sluice/agents/link/link";
+import { canonicalJson } from "@sluice/proto/base/canonical";
+import { sha256Hex } from "@sluice/proto/base/digest";
+import type { Manifest } from "@sluice/proto/manifest/manifest";
+import type {
+  ConfirmReply,
+  ConfirmRequest,
+  DesiredEnvelope,
+  PlanEnvelope,
+} from "@sluice/proto/wire/envelope";
+import type { Pulse, ReportBody } from "@sluice/proto/wire/report";
+
+/**
+ * Control and NATS in one object. NATS isn't the subject of these tests: what is signed and delivered by it is tried in
+ * test/link and end to end.
+ */
+export interface FakeControl {
+  readonly reports: ReportBody[];
+  readonly pulses: Pulse[];
+  readonly confirms: ConfirmRequest[];
+  /** what control answers; throws: it can't be reached */
+  confirm: (request: ConfirmRequest) => Promise<ConfirmReply>;
+  connect(handlers: AgentLinkHandlers): Promise<AgentLink>;
+  /** issues a manifest and wakes the agent */
+  issue(manifest: Manifest, generation: number, epoch?: number): DesiredEnvelope;
+  plan(name: string, manifest: Manifest): void;
+  outcomes(): Extract<ReportBody, { kind: "outcome" }>[];
+  drifts(): Extract<ReportBody, { kind: "drift" }>[];
+}
+
+export const SERVER = "web-1";
+
+export function createFakeControl(): FakeControl {
+  const blobs = new Map<string, string>();
+  const plans = new Map<string, PlanEnvelope>();
+  const reports: ReportBody[] = [];
+  const pulses: Pulse[] = [];
+  const confirms: ConfirmRequest[] = [];
+  let handlers: AgentLinkHandlers | undefined;
+  let desired: DesiredEnvelope | undefined;
+
+  function putBlob(manifest: Manifest) {
+    const text = canonicalJson(manifest);
+    const digest = sha256Hex(text);
+    blobs.set(digest, text);
+    return { digest, bytes: Buffer.byteLength(text), chunks: 1 };
+  }
+
+  const control: FakeControl = {
+    reports,
+    pulses,
+    confirms,
+    confirm: async () => ({ ok: true }),
+    async connect(of) {
+      handlers = of;
+      return link;
+    },
+    issue(manifest, generation, epoch = 1) {
+      desired = { v: 1, server: SERVER, epoch, generation, manifest: putBlob(manifest) };
+      handlers?.onDesired();
+      return desired;
+    },
+    plan(name, manifest) {
+      const expiresAt = new Date(Date.now() + 60_000).toISOString();
+      plans.set(name, { v: 1, server: SERVER, plan: name, manifest: putBlob(manifest), expiresAt });
+      handlers?.onPlan(name);
+    },
+    outcomes: () => reports.flatMap((report) => (report.kind === "outcome" ? [report] : [])),
+    drifts: () => reports.flatMap((report) => (report.kind === "drift" ? [report] : [])),
+  };
+
+  const link: AgentLink = {
+    server: SERVER,
+    connected: () => true,
+    fetchDesired: async () => desired && { ok: true, value: desired },
+    async fetchPlan(name) {
+      const plan = plans.get(name);
+      return plan && { ok: true, value: plan };
+    },
+    fetchList: async () => undefined,
+    async fetchBlob({ digest }) {
+      const text = blobs.get(digest);
+      if (text === undefined) throw new Error("no such blob");
+      return Buffer.from(text);
+    },
+    report: async (body) => void reports.push(body),
+    pulse: (pulse) => void pulses.push(pulse),
+    async confirm(request) {
+      confirms.push(request);
+      return await control.confirm(request);
+    },
+    followLists: () => undefined,
+    close: async () => undefined,
+  };
+  return control;
+}
