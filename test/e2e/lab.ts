@@ -16,7 +16,7 @@ export async function startTestLab(servers: number): Promise<Lab> {
 }
 
 export async function applyPolicy(lab: Lab, text: string, reason = ""): Promise<number> {
-  const view = await lab.client.policies.apply.mutate({ files: [{ name: "policy.yaml", text }], reason });
+  const view = await lab.client.policies.revise.mutate({ files: [{ name: "policy.yaml", text }], reason });
   return view.policies[0]?.revision ?? 0;
 }
 

@@ -19,7 +19,8 @@ import { showPolicy } from "../policies/show.ts";
 import { operator, router, viewer } from "./trpc.ts";
 
 export const policiesRouter = router({
-  apply: operator.input(applyPoliciesInput).mutation(({ ctx, input }) => applyPolicies(ctx, input)),
+  // `apply` is a word that tRPC keeps for itself
+  revise: operator.input(applyPoliciesInput).mutation(({ ctx, input }) => applyPolicies(ctx, input)),
   lint: viewer.input(lintPoliciesInput).mutation(({ ctx, input }) => lintPolicies(ctx, input)),
   retire: operator.input(retirePolicyInput).mutation(({ ctx, input }) => retirePolicy(ctx, input)),
   ls: viewer.input(listPoliciesInput).query(({ ctx, input }) => listPolicies(ctx, input)),

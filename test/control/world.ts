@@ -1,0 +1,203 @@
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Client, createClient } from "@sluice/cli/client";
+import { type Control, startControl } from "@sluice/control/control";
+import { connect } from "@sluice/db/connect";
+import { waitUntil } from "@sluice/infra/process/wait-until";
+import type { PlanView } from "@sluice/proto/api/plans";
+import type { RolloutView } from "@sluice/proto/api/rollouts";
+import type { Facts } from "@sluice/proto/manifest/facts";
+import type { DesiredEnvelope } from "@sluice/proto/wire/envelope";
+import type { OutcomeResult, Pulse, Refusal, ReportBody } from "@sluice/proto/wire/report";
+import { memoryLink } from "./memory-link.ts";
+
+export const ADMIN = "the-admin-token-of-this-test";
+const PATIENCE_MS = 15_000;
+
+/**
+ * Control on real Postgres, in a schema of its own, spoken to over HTTP by the real client. Servers are played by the
+ * test: they report what the test says they do. The clock is the machine's plus what the test adds.
+ */
+export async function startWorld(databaseUrl: string) {
+  const schema = `t_${randomUUID().replaceAll("-", "")}`;
+  const stateDir = await mkdtemp(join(tmpdir(), "sluice-control-"));
+  const link = memoryLink();
+  let aheadMs = 0;
+  const clock = { now: () => new Date(Date.now() + aheadMs) };
+
+  function start(): Promise<Control> {
+    return startControl({
+      databaseUrl,
+      schema,
+      stateDir,
+      clock,
+      natsUrls: ["nats://127.0.0.1:1"],
+      agentEndpoints: ["198.51.100.1:7070"],
+      listens: [{ host: "127.0.0.1", port: 0 }],
+      adminToken: ADMIN,
+      openLink: link.open,
+      timings: { sweepMs: 20, silenceGraceMs: 1_000, listSweepMs: 20, controlPulseMs: 20 },
+    });
+  }
+
+  let control = await start();
+  let client: Client = createClient({ url: control.url, token: ADMIN });
+  const names: string[] = [];
+
+  async function report(server: string, body: ReportBody, id = randomUUID()): Promise<void> {
+    await link.linkIn().onReport({ v: 1, server, id, at: clock.now().toISOString(), body });
+  }
+
+  function pulse(server: string, more: Partial<Pulse> = {}): void {
+    const desired = link.desired.get(server);
+    link.linkIn().onPulse({
+      ...{ v: 1, server, at: clock.now().toISOString(), state: "idle", lists: {}, differences: 0 },
+      epoch: 1,
+      generation: desired?.generation ?? 0,
+      digest: desired?.manifest.digest ?? "",
+      ...more,
+    });
+  }
+
+  const world = {
+    link,
+    clock,
+    get client() {
+      return client;
+    },
+    get url() {
+      return control.url;
+    },
+    report,
+    pulse,
+
+    /** Time passes; servers go on sending pulses. */
+    pass(ms: number) {
+      aheadMs += ms;
+      for (const server of names) pulse(server);
+    },
+
+    as: (token: string) => createClient({ url: control.url, token }),
+
+    /** A server that is enrolled, has said what it is, and is there. */
+    async join(server: string, labels: Record<string, string> = {}, facts = factsOf(server)): Promise<void> {
+      const { token } = await client.servers.add.mutate({ server, labels });
+      await post("/enrol", { token, publicKey: `key of ${server}`, natsKey: `nkey of ${server}` });
+      await report(server, { kind: "facts", facts });
+      names.push(server);
+      pulse(server);
+    },
+
+    async apply(text: string): Promise<number> {
+      const view = await client.policies.revise.mutate({ files: [{ name: "p.yaml", text }] });
+      return view.policies[0]?.revision ?? 0;
+    },
+
+    /** What a server has been told, once it is told this generation. */
+    async told(server: string, generation: number): Promise<DesiredEnvelope> {
+      await waitUntil(`generation ${generation} put for ${server}`, PATIENCE_MS, () => {
+        return link.desired.get(server)?.generation === generation;
+      });
+      const envelope = link.desired.get(server);
+      if (envelope === undefined) throw new Error("it was put");
+      return envelope;
+    },
+
+    /** The server says what came of what it was told. */
+    async outcome(server: string, generation: number, result: OutcomeResult, reason = "", id = randomUUID()) {
+      const { epoch, manifest, rollout } = await world.told(server, generation);
+      const refusal: Refusal = { step: "rehearse", reason };
+      await report(
+        server,
+        {
+          ...{ kind: "outcome", epoch, generation, digest: manifest.digest, result },
+          ...(rollout !== undefined && { rollout }),
+          ...(result !== "confirmed" && { refusal }),
+        },
+        id,
+      );
+    },
+
+    async post(path: string, body: unknown) {
+      return await post(path, body);
+    },
+
+    async rolledOut(rollout: string): Promise<RolloutView> {
+      await waitUntil(`the end of ${rollout}`, PATIENCE_MS, async () => {
+        return (await client.rollouts.show.query({ rollout })).state !== "running";
+      });
+      return await client.rollouts.show.query({ rollout });
+    },
+
+    async planned(plan: string): Promise<PlanView> {
+      await waitUntil(`the end of ${plan}`, PATIENCE_MS, async () => {
+        return (await client.plans.show.query({ plan })).state !== "running";
+      });
+      return await client.plans.show.query({ plan });
+    },
+
+    /** Control stops as it does by SIGTERM, and another one starts on the same database. */
+    async restart(): Promise<void> {
+      await control.close();
+      control = await start();
+      client = createClient({ url: control.url, token: ADMIN });
+    },
+
+    async stop(): Promise<void> {
+      await control.close();
+      const database = await connect(databaseUrl, { schema });
+      await database.sql`drop schema ${database.sql(schema)} cascade`;
+      await database.close();
+      await rm(stateDir, { recursive: true, force: true });
+    },
+  };
+
+  async function post(path: string, body: unknown): Promise<Response> {
+    return await fetch(new URL(path, control.url), {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+  }
+
+  return world;
+}
+
+export type World = Awaited<ReturnType<typeof startWorld>>;
+
+/** What a plain Debian server says of itself; each has an address of its own. */
+export function factsOf(server: string): Facts {
+  const last = [...server].reduce((sum, letter) => (sum + letter.charCodeAt(0)) % 200, 1);
+  return {
+    hostname: server,
+    kernel: "6.1.0",
+    os: "Debian 12",
+    agent: "0.1.0",
+    devices: [{ name: "eth0", mtu: 1500, txQueueLength: 1000, addresses: [`10.0.0.${last}/24`] }],
+    capabilities: {
+      iptables: { version: "1.8.9", backend: "nft" },
+      ipv6: true,
+      qdiscs: ["htb", "tbf", "pfifo"],
+      filters: ["u32"],
+      ifb: true,
+      setTypes: ["hash:ip", "hash:net"],
+      recentMaxHits: 65_535,
+      targets: ["CLASSIFY", "MARK", "LOG"],
+    },
+  };
+}
+
+/** A policy for servers with a label, which drops a TCP port. */
+export function portPolicy(policy: string, port: number, role = "web"): string {
+  return [
+    `policy: ${policy}`,
+    `targets: { labels: { role: ${role} } }`,
+    "firewall:",
+    "  filter:",
+    "    INPUT:",
+    `      - -p tcp --dport ${port} -j DROP`,
+    "",
+  ].join("\n");
+}
