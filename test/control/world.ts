@@ -46,7 +46,7 @@ export async function startWorld(databaseUrl: string) {
   let client: Client = createClient({ url: control.url, token: ADMIN });
   const names: string[] = [];
 
-  async function report(server: string, body: ReportBody, id = randomUUID()): Promise<void> {
+  async function report(server: string, body: ReportBody, id: string = randomUUID()): Promise<void> {
     await link.linkIn().onReport({ v: 1, server, id, at: clock.now().toISOString(), body });
   }
 
@@ -106,7 +106,13 @@ export async function startWorld(databaseUrl: string) {
     },
 
     /** The server says what came of what it was told. */
-    async outcome(server: string, generation: number, result: OutcomeResult, reason = "", id = randomUUID()) {
+    async outcome(
+      server: string,
+      generation: number,
+      result: OutcomeResult,
+      reason = "",
+      id: string = randomUUID(),
+    ) {
       const { epoch, manifest, rollout } = await world.told(server, generation);
       const refusal: Refusal = { step: "rehearse", reason };
       await report(

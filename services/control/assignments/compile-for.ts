@@ -52,7 +52,8 @@ const MOST_KEPT = 2_000;
 
 /** Servers that are alike in all that compile reads share one compile. */
 async function compileOnce(ctx: Context, input: CompileInput): Promise<CompileMemo> {
-  const key = compileKey(input);
+  // the key tells "has the shaped devices" from "lacks one, and has these" by the devices: none says nothing
+  const key = `${compileKey(input)} ${input.facts.devices.length > 0}`;
   const known = ctx.compiled.get(key);
   if (known !== undefined) return known;
   const result = ctx.compile(input);

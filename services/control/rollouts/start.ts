@@ -88,30 +88,26 @@ export async function prepareMove(
   targets: readonly Pick<Target, "server" | "labels">[],
 ): Promise<{ before: Record<string, number>; compiled: Map<string, string> }> {
   const lists = await listFamilies(ctx);
-  const before: Record<string, number> = {};
-  const compiled = new Map<string, string>();
-  const problems: Problem[] = [];
-  await sideBySide(targets, 16, async ({ server, labels }) => {
+  const results = await sideBySide(targets, 16, async ({ server, labels }) => {
     const { state } = await load(ctx, streamOf.server(server), serverEntity);
     const held = revisionOf(state.newest?.assigned ?? [], policy);
     const assigned = withPolicy(state, policy, revision);
     const result = await compileFor(ctx, { server, labels, assigned, lists });
-    if (!result.ok) {
-      problems.push(
-        ...result.problems.map((problem) => ({ ...problem, message: `${server}: ${problem.message}` })),
-      );
-      return;
-    }
-    compiled.set(server, result.digest);
     const same = held === revision && state.newest?.outcome === "confirmed";
-    if (!same && !(await identical(ctx, policy, held, revision))) before[server] = held;
+    return { server, held, result, moves: !same && !(await identical(ctx, policy, held, revision)) };
   });
+  const problems = results.flatMap(({ server, result }): Problem[] =>
+    result.ok
+      ? []
+      : result.problems.map((problem) => ({ ...problem, message: `${server}: ${problem.message}` })),
+  );
   if (problems.length > 0) {
     throw new SluiceError("REFUSED", `${policy} can't be held by all of these servers; none was touched`, {
       problems,
     });
   }
-  if (Object.keys(before).length === 0) {
+  const moving = results.filter(({ moves }) => moves);
+  if (moving.length === 0) {
     const what = revision === 0 ? "has it" : `already holds revision ${revision}, or the same content`;
     const who = revision === 0 ? "no server" : "every server";
     throw new SluiceError("REFUSED", `nothing to do: ${who} ${what}`, {
@@ -119,8 +115,8 @@ export async function prepareMove(
     });
   }
   return {
-    before: Object.fromEntries(Object.entries(before).sort(([a], [b]) => (a < b ? -1 : 1))),
-    compiled,
+    before: Object.fromEntries(moving.map(({ server, held }) => [server, held])),
+    compiled: new Map(results.flatMap(({ server, result }) => (result.ok ? [[server, result.digest]] : []))),
   };
 }
 

@@ -1,0 +1,288 @@
+import { type PostgresServer, startPostgres } from "@sluice/infra/fixtures/postgres";
+import { waitUntil } from "@sluice/infra/process/wait-until";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { factsOf, portPolicy, startWorld, type World } from "./world.ts";
+
+let postgres: PostgresServer;
+let world: World;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+
+afterAll(async () => {
+  await postgres?.stop();
+});
+
+beforeEach(async () => {
+  world = await startWorld(postgres.url);
+  for (const server of ["s1", "s2", "s3"]) await world.join(server, { role: "web" });
+});
+
+afterEach(async () => {
+  await world?.stop();
+});
+
+/** All three servers hold revision 1 of `a`, as generation 1. */
+async function holdingA(): Promise<void> {
+  await world.apply(portPolicy("a", 80));
+  const { rollout } = await world.client.rollouts.start.mutate({ policy: "a", reason: "first" });
+  for (const server of ["s1", "s2", "s3"]) await world.outcome(server, 1, "confirmed");
+  expect(await world.rolledOut(rollout)).toMatchObject({ state: "completed", confirmed: 3 });
+}
+
+async function assignedTo(server: string) {
+  const [assignment] = await world.client.assignments.ls.query({ server });
+  return assignment?.assigned;
+}
+
+test("a wave begins when every server of the one before it has confirmed, not earlier", async () => {
+  await world.apply(portPolicy("a", 80));
+  const { rollout } = await world.client.rollouts.start.mutate({ policy: "a", waves: [1, "100%"] });
+  await world.told("s1", 1);
+  const before = await world.client.rollouts.show.query({ rollout });
+  expect(before).toMatchObject({ state: "running", wave: 1, waves: 2 });
+  expect(before.servers.map(({ state }) => state)).toEqual(["converging", "waiting", "waiting"]);
+  expect(world.link.desired.has("s2")).toBe(false);
+  await world.outcome("s1", 1, "confirmed");
+  await world.outcome("s2", 1, "confirmed");
+  expect(await world.client.rollouts.show.query({ rollout })).toMatchObject({ state: "running", wave: 2 });
+  await world.outcome("s3", 1, "confirmed");
+  expect(await world.rolledOut(rollout)).toMatchObject({ state: "completed", confirmed: 3 });
+});
+
+test("what is put for a server is the manifest that its assignment names, kept under its digest", async () => {
+  await holdingA();
+  const { manifest } = await world.told("s1", 1);
+  const [assignment] = await world.client.assignments.ls.query({ server: "s1" });
+  expect(assignment?.manifest).toBe(manifest.digest);
+  expect(world.link.blobs.get(manifest.digest)).toContain("--dport 80");
+});
+
+test("the first failure halts it: no further wave, who confirmed keeps it, who failed is assigned what it held", async () => {
+  await holdingA();
+  await world.apply(portPolicy("a", 81));
+  const { rollout } = await world.client.rollouts.start.mutate({
+    policy: "a",
+    waves: [["s1", "s2"], ["s3"]],
+  });
+  await world.outcome("s1", 2, "confirmed");
+  await world.outcome("s2", 2, "reverted", "ssh was not reached");
+  const view = await world.rolledOut(rollout);
+  expect(view).toMatchObject({ state: "halted", haltedBy: "s2" });
+  expect(view.haltedBecause).toContain("ssh was not reached");
+  expect(view.servers.map(({ state }) => state)).toEqual(["confirmed", "reverted", "unreached"]);
+  expect(await assignedTo("s1")).toEqual([{ policy: "a", revision: 2 }]);
+  expect(await assignedTo("s2")).toEqual([{ policy: "a", revision: 1 }]);
+  expect(await assignedTo("s3")).toEqual([{ policy: "a", revision: 1 }]);
+  const [before, after] = [await world.told("s3", 1), await world.told("s2", 3)];
+  expect(after.manifest.digest).toBe(before.manifest.digest);
+  expect(after.rollout).toBeUndefined();
+});
+
+test("an old content that fails as well is not tried for ever", async () => {
+  await holdingA();
+  await world.apply(portPolicy("a", 81));
+  await world.client.rollouts.start.mutate({ policy: "a", servers: ["s1"] });
+  await world.outcome("s1", 2, "reverted");
+  await world.outcome("s1", 3, "refused", "not even this");
+  expect(await world.client.servers.show.query({ server: "s1" })).toMatchObject({
+    state: "failed",
+    generation: 3,
+    failure: { reason: "not even this" },
+  });
+});
+
+test("a report that comes twice is one outcome", async () => {
+  await world.apply(portPolicy("a", 80));
+  await world.client.rollouts.start.mutate({ policy: "a", servers: ["s1"] });
+  await world.outcome("s1", 1, "confirmed", "", "report-1");
+  await world.outcome("s1", 1, "confirmed", "", "report-1");
+  await world.outcome("s1", 1, "confirmed", "", "report-2");
+  const { events } = await world.client.audit.log.query({ types: ["ServerConfirmed"] });
+  expect(events).toHaveLength(1);
+});
+
+test("a server that stays silent past its deadline halts it, and is assigned what it held", async () => {
+  await holdingA();
+  await world.apply(portPolicy("a", 81));
+  const { rollout } = await world.client.rollouts.start.mutate({ policy: "a", waves: [["s1"], ["s2"]] });
+  await world.told("s1", 2);
+  world.pass(40_000);
+  const view = await world.rolledOut(rollout);
+  expect(view).toMatchObject({ state: "halted", haltedBy: "s1" });
+  expect(view.servers.map(({ state }) => state)).toEqual(["silent", "unreached"]);
+  await world.told("s1", 3);
+  expect(await assignedTo("s1")).toEqual([{ policy: "a", revision: 1 }]);
+});
+
+test("a rollback takes one policy back and leaves the others of its servers", async () => {
+  await holdingA();
+  await world.apply(portPolicy("b", 8080));
+  const second = await world.client.rollouts.start.mutate({ policy: "b" });
+  for (const server of ["s1", "s2", "s3"]) await world.outcome(server, 2, "confirmed");
+  await world.rolledOut(second.rollout);
+  await world.apply(portPolicy("a", 81));
+  const third = await world.client.rollouts.start.mutate({ policy: "a" });
+  for (const server of ["s1", "s2", "s3"]) await world.outcome(server, 3, "confirmed");
+  await world.rolledOut(third.rollout);
+
+  const back = await world.client.rollouts.rollback.mutate({ policy: "a", reason: "too slow" });
+  expect(back).toMatchObject({ kind: "rollback", revision: 1, waves: 1 });
+  for (const server of ["s1", "s2", "s3"]) await world.outcome(server, 4, "confirmed");
+  await world.rolledOut(back.rollout);
+  for (const server of ["s1", "s2", "s3"]) {
+    expect(await assignedTo(server)).toEqual([
+      { policy: "a", revision: 1 },
+      { policy: "b", revision: 1 },
+    ]);
+  }
+  const { manifest } = await world.told("s1", 4);
+  expect(manifest.digest).toBe((await world.told("s2", 4)).manifest.digest);
+});
+
+test("going back to what is there already is refused", async () => {
+  await holdingA();
+  await expect(world.client.rollouts.rollback.mutate({ policy: "a", to: 1 })).rejects.toMatchObject({
+    data: { sluice: { code: "REFUSED", message: expect.stringContaining("already holds") } },
+  });
+  await expect(world.client.rollouts.start.mutate({ policy: "a" })).rejects.toMatchObject({
+    data: { sluice: { code: "REFUSED", message: expect.stringContaining("already holds") } },
+  });
+  await world.apply(portPolicy("a", 81));
+  await world.apply(portPolicy("a", 80)); // revision 3 has the content of revision 1
+  await expect(world.client.rollouts.start.mutate({ policy: "a" })).rejects.toMatchObject({
+    data: { sluice: { code: "REFUSED", message: expect.stringContaining("same content") } },
+  });
+});
+
+test("a policy is taken off its servers, and only then it can be retired", async () => {
+  await holdingA();
+  const { rollout } = await world.client.rollouts.start.mutate({ policy: "a", remove: true });
+  for (const server of ["s1", "s2", "s3"]) await world.outcome(server, 2, "confirmed");
+  await world.rolledOut(rollout);
+  expect(await assignedTo("s1")).toEqual([]);
+  expect((await world.client.servers.show.query({ server: "s1" })).state).toBe("empty");
+  await world.client.policies.retire.mutate({ policy: "a" });
+});
+
+test("a server on which it can't be compiled refuses the start, and none is touched", async () => {
+  const facts = factsOf("s2");
+  await world.report("s2", { kind: "facts", facts: { ...facts, devices: [] } });
+  const shaping = "shaping: { eth0: { classes: { all: { rate: 1mbit, default: true } } } }\n";
+  await world.apply(portPolicy("a", 80) + shaping);
+  await expect(world.client.rollouts.start.mutate({ policy: "a" })).rejects.toMatchObject({
+    data: { sluice: { code: "REFUSED", problems: [{ message: expect.stringContaining("s2") }] } },
+  });
+  expect(world.link.desired.size).toBe(0);
+  expect(await world.client.rollouts.ls.query()).toEqual([]);
+});
+
+test("a second rollout of a policy, or on the same servers, is refused by name", async () => {
+  await world.apply(portPolicy("a", 80));
+  await world.apply(portPolicy("b", 8080));
+  const { rollout } = await world.client.rollouts.start.mutate({ policy: "a", servers: ["s1"] });
+  const named = { data: { sluice: { code: "REFUSED", message: expect.stringContaining(rollout) } } };
+  await expect(world.client.rollouts.start.mutate({ policy: "a", servers: ["s2"] })).rejects.toMatchObject(
+    named,
+  );
+  await expect(
+    world.client.rollouts.start.mutate({ policy: "b", servers: ["s1", "s2"] }),
+  ).rejects.toMatchObject(named);
+  const other = await world.client.rollouts.start.mutate({ policy: "b", servers: ["s2"] });
+  expect(other.state).toBe("running");
+});
+
+test("of two rollouts started at once, one runs", async () => {
+  await world.apply(portPolicy("a", 80));
+  const starts = await Promise.allSettled(
+    ["s1", "s2", "s3"].map((server) =>
+      world.client.rollouts.start.mutate({ policy: "a", servers: [server] }),
+    ),
+  );
+  expect(starts.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+});
+
+test("servers that can't answer are named, and nothing starts", async () => {
+  await world.client.servers.add.mutate({ server: "s4", labels: { role: "web" } });
+  await world.report("s3", { kind: "paused", until: "2999-01-01T00:00:00Z", reason: "mine", by: "root" });
+  await world.apply(portPolicy("a", 80));
+  await expect(world.client.rollouts.start.mutate({ policy: "a" })).rejects.toMatchObject({
+    data: { sluice: { message: expect.stringMatching(/s3 is paused.*s4 isn't enrolled/) } },
+  });
+  const ok = await world.client.rollouts.start.mutate({ policy: "a", servers: ["s1", "s2"] });
+  expect(ok.inNoWave).toEqual(["s3", "s4"]);
+});
+
+test("a frozen fleet starts nothing, and a running rollout halts before its next wave", async () => {
+  await world.apply(portPolicy("a", 80));
+  const { rollout } = await world.client.rollouts.start.mutate({ policy: "a", waves: [["s1"], ["s2"]] });
+  await world.told("s1", 1);
+  await world.client.fleet.freeze.mutate({ reason: "holidays" });
+  expect((await world.client.rollouts.show.query({ rollout })).state).toBe("running");
+  await world.outcome("s1", 1, "confirmed");
+  expect(await world.rolledOut(rollout)).toMatchObject({
+    state: "halted",
+    haltedBecause: expect.stringContaining("frozen"),
+    servers: [{ state: "confirmed" }, { state: "unreached" }],
+  });
+  await expect(world.client.rollouts.start.mutate({ policy: "a" })).rejects.toMatchObject({
+    data: { sluice: { code: "REFUSED", message: expect.stringContaining("holidays") } },
+  });
+  await world.client.fleet.thaw.mutate({ reason: "back" });
+  expect((await world.client.rollouts.start.mutate({ policy: "a", servers: ["s2"] })).state).toBe("running");
+});
+
+test("a restarted control takes a running rollout up where it was", async () => {
+  await world.apply(portPolicy("a", 80));
+  const { rollout } = await world.client.rollouts.start.mutate({ policy: "a", waves: [["s1"], ["s2"]] });
+  await world.told("s1", 1);
+  world.link.desired.clear();
+  await world.restart();
+  await world.outcome("s1", 1, "confirmed");
+  await world.outcome("s2", 1, "confirmed");
+  expect(await world.rolledOut(rollout)).toMatchObject({ state: "completed", confirmed: 2 });
+});
+
+test("a watch tells of every change and ends with the rollout", async () => {
+  await world.apply(portPolicy("a", 80));
+  const { rollout } = await world.client.rollouts.start.mutate({ policy: "a", waves: [["s1"], ["s2"]] });
+  const seen: string[] = [];
+  const ended = new Promise<void>((resolve, reject) => {
+    world.client.rollouts.watch.subscribe(
+      { rollout },
+      {
+        onData: ({ state, wave, confirmed }) => seen.push(`${state} ${wave} ${confirmed}`),
+        onComplete: () => resolve(),
+        onError: reject,
+      },
+    );
+  });
+  await waitUntil("the first view", 5_000, () => seen.length > 0);
+  await world.outcome("s1", 1, "confirmed");
+  await world.outcome("s2", 1, "confirmed");
+  await ended;
+  expect(seen[0]).toBe("running 1 0");
+  expect(seen.at(-1)).toBe("completed 2 2");
+});
+
+test("a label or a fact that changes a server's manifest is told to that server alone", async () => {
+  const vars = "vars: { port: { value: 80, labels: { size=big: 81 } } }\n";
+  await world.apply(vars + portPolicy("a", 80).replace("--dport 80", "--dport $port"));
+  const { rollout } = await world.client.rollouts.start.mutate({ policy: "a" });
+  for (const server of ["s1", "s2", "s3"]) await world.outcome(server, 1, "confirmed");
+  await world.rolledOut(rollout);
+  const same = await world.client.servers.label.mutate({ server: "s1", set: { colour: "red" } });
+  expect(same.generation).toBeUndefined();
+  const changed = await world.client.servers.label.mutate({ server: "s1", set: { size: "big" } });
+  expect(changed.generation).toBe(2);
+  const { manifest } = await world.told("s1", 2);
+  expect(world.link.blobs.get(manifest.digest)).toContain("--dport 81");
+  expect(world.link.desired.get("s2")?.generation).toBe(1);
+
+  const facts = factsOf("s2");
+  const without = { ...facts.capabilities, ipv6: false };
+  await world.report("s2", { kind: "facts", facts: { ...facts, capabilities: without } });
+  await world.told("s2", 2);
+  expect((await world.client.assignments.ls.query({ server: "s2" }))[0]).toMatchObject({ cause: "facts" });
+});
