@@ -1,0 +1,160 @@
+import type { Agent, Intervals } from "@sluice/agents/run/agent";
+import { waitUntil } from "@sluice/infra/process/wait-until";
+import type { Manifest } from "@sluice/proto/manifest/manifest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { startTestAgent } from "./agent.ts";
+import { createFakeControl, type FakeControl } from "./fake-link.ts";
+import { firewall } from "./manifests.ts";
+import { createTestServer, type TestServer } from "./server.ts";
+
+let server: TestServer;
+let control: FakeControl;
+let agent: Agent | undefined;
+
+beforeEach(async () => {
+  server = await createTestServer();
+  control = createFakeControl();
+});
+afterEach(async () => {
+  await agent?.close();
+  agent = undefined;
+  await server.remove();
+});
+
+/** An agent that holds a manifest, and how its kernel looks. The poll is short so that the tests are. */
+async function given(
+  manifest: Manifest,
+  backend: "nft" | "legacy" = "nft",
+  intervals: Partial<Intervals> = {},
+) {
+  agent = await startTestAgent(server, control, { backend, intervals: { pollMs: 200, ...intervals } });
+  control.issue(manifest, 1);
+  await waitUntil("generation 1", 10_000, () => control.outcomes().length === 1);
+  await waitUntil("rest", 10_000, () => agent?.status().state === "idle");
+  return await server.dump(backend);
+}
+
+async function drifts(count: number) {
+  await waitUntil(`drift ${count}`, 15_000, () => control.drifts().length >= count);
+  return control.drifts();
+}
+
+describe("what somebody changes by hand is mended, and who did it is told where the kernel tells", () => {
+  test.each([
+    ["a flushed chain", "iptables -F SL-web-ssh", "ip4/filter/SL-web-ssh", "iptables"],
+    ["a flushed IPv6 chain", "ip6tables -F SL-INPUT", "ip6/filter/SL-INPUT", "ip6tables"],
+    ["a deleted jump", "iptables -D INPUT -j SL-INPUT", "ip4/filter/INPUT", "iptables"],
+    ["a rule put into a chain of ours", "iptables -I SL-INPUT -j ACCEPT", "ip4/filter/SL-INPUT", "iptables"],
+    ["everything flushed by nft", "nft flush ruleset", "ip4/filter/SL-INPUT", "nft"],
+  ])("%s", async (_name, command, object, tool) => {
+    const before = await given(firewall());
+    await server.sh(command);
+    const [drift] = await drifts(1);
+    expect(drift).toMatchObject({ action: "repaired", generation: 1, by: { tool } });
+    expect(drift?.by?.pid).toBeGreaterThan(0);
+    expect(drift?.differences.map((one) => one.object)).toContain(object);
+    expect(await server.dump()).toBe(before);
+  });
+
+  test.each([
+    ["a deleted class", "tc class del dev eth0 classid 1:10", "eth0/class/1:10"],
+    ["a changed class", "tc class change dev eth0 parent 1: classid 1:20 htb rate 9mbit", "eth0/class/1:20"],
+    ["a removed tree", "tc qdisc del dev eth0 root", "eth0/class/1:20"],
+    ["an emptied set", "ipset flush sl-web-office-hn4", "set/sl-web-office-hn4"],
+    ["an address let in", "ipset add sl-web-office-hn4 203.0.113.66", "set/sl-web-office-hn4"],
+    ["a protected address taken out", "ipset flush sl-protect-4", "set/sl-protect-4"],
+  ])("%s", async (_name, command, object) => {
+    const before = await given(firewall());
+    await server.sh(command);
+    const [drift] = await drifts(1);
+    expect(drift).toMatchObject({ action: "repaired" });
+    expect(drift?.differences.map((one) => one.object)).toContain(object);
+    expect(await server.dump()).toBe(before);
+  });
+
+  test("a flushed legacy chain, which the kernel tells nobody of, is found by the poll", async () => {
+    const before = await given(firewall(), "legacy");
+    await server.sh("iptables-legacy -F SL-web-ssh");
+    expect((await drifts(1))[0]).toMatchObject({ action: "repaired" });
+    expect(await server.dump("legacy")).toBe(before);
+  });
+});
+
+test("foreign changes beside ours are nobody's drift", async () => {
+  await given(firewall());
+  await server.sh("iptables -N f2b; iptables -A INPUT -j f2b; ipset create other hash:ip");
+  await server.sh("iptables -F SL-web-ssh");
+  const [drift] = await drifts(1);
+  expect(drift?.differences.map((one) => one.object)).toEqual(["ip4/filter/SL-web-ssh"]);
+  expect(await server.sh("iptables -S")).toContain("-A INPUT -j f2b");
+});
+
+test("a foreign rule before our jump is told once and left where it is", async () => {
+  await given(firewall());
+  await server.sh("iptables -I INPUT -p icmp -j ACCEPT");
+  expect((await drifts(1))[0]).toMatchObject({
+    action: "reported",
+    differences: [{ object: "ip4/filter/INPUT", kind: "changed" }],
+  });
+  await server.sh("iptables -F SL-web-ssh");
+  const all = await drifts(2);
+  expect(all.map(({ action }) => action)).toEqual(["reported", "repaired"]);
+  expect(await server.sh("iptables -S INPUT")).toMatch(/-A INPUT -p icmp -j ACCEPT\n-A INPUT -j SL-INPUT/);
+  expect(agent?.status()).toMatchObject({ state: "drifted" });
+});
+
+test("where the manifest says report, nothing is written", async () => {
+  await given({ ...firewall(), drift: "report" });
+  await server.sh("iptables -F SL-web-ssh");
+  const damaged = await server.dump();
+  expect((await drifts(1))[0]).toMatchObject({ action: "reported" });
+  expect(await server.dump()).toBe(damaged);
+  expect(agent?.status()).toMatchObject({
+    state: "drifted",
+    differences: [{ object: "ip4/filter/SL-web-ssh" }],
+  });
+});
+
+test("against a tool that keeps changing the same chain, the agent stops and says so; other chains are still mended", async () => {
+  await given(firewall(), "nft", { contentionLimit: 3, contentionWindowMs: 60_000 });
+  for (let round = 1; round <= 3; round += 1) {
+    await server.sh("iptables -F SL-web-ssh");
+    await drifts(round);
+  }
+  await server.sh("iptables -F SL-web-ssh");
+  const all = await drifts(4);
+  expect(all[3]).toMatchObject({ action: "reported", reason: expect.stringContaining("SL-web-ssh") });
+  expect(agent?.status()).toMatchObject({ state: "contended" });
+  await server.sh("ip6tables -F SL-web-ssh");
+  const last = (await drifts(5))[4];
+  expect(last).toMatchObject({ action: "repaired", differences: [{ object: "ip6/filter/SL-web-ssh" }] });
+});
+
+test("a restarted agent mends what was changed while it was down, before anything else", async () => {
+  const before = await given(firewall());
+  await agent?.close();
+  await server.sh("iptables -F SL-INPUT; ipset flush sl-web-office-hn4; tc qdisc del dev eth0 root");
+  agent = await startTestAgent(server, control);
+  await drifts(1);
+  expect(await server.dump()).toBe(before);
+});
+
+test("a new address of the server is protected without being asked", async () => {
+  await given(firewall());
+  await server.sh("ip addr add 198.51.100.77/24 dev eth0");
+  await waitUntil("the protected address", 10_000, async () =>
+    (await server.sh("ipset list sl-protect-4")).includes("198.51.100.77"),
+  );
+  expect(control.drifts()).toEqual([]);
+  expect(control.reports.filter(({ kind }) => kind === "facts")).toHaveLength(2);
+});
+
+test("a device that goes and comes back is shaped again", async () => {
+  const before = await given(firewall());
+  await server.sh("ip link del eth0");
+  await drifts(1);
+  await server.sh(
+    "ip link add eth0 type veth peer name peer0; ip addr add 192.0.2.10/24 dev eth0; ip addr add 2001:db8::10/64 dev eth0 nodad; ip link set eth0 up; ip link set peer0 up",
+  );
+  await waitUntil("the class", 10_000, async () => (await server.dump()) === before);
+});

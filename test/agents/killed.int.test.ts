@@ -1,0 +1,152 @@
+import { writeFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { Agent } from "@sluice/agents/run/agent";
+import { undoFolder } from "@sluice/agents/undo/undo-folder";
+import { commandIn } from "@sluice/infra/net/namespace";
+import { type GuardedChild, startGuarded } from "@sluice/infra/process/guarded-child";
+import { waitUntil } from "@sluice/infra/process/wait-until";
+import type { Manifest } from "@sluice/proto/manifest/manifest";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { startTestAgent } from "./agent.ts";
+import { createFakeControl, type FakeControl } from "./fake-link.ts";
+import { firewall } from "./manifests.ts";
+import { createTestServer, type TestServer } from "./server.ts";
+
+/** The agent as a process of its own, killed where it hurts. */
+const PROGRAM = fileURLToPath(new URL("./agent-child.ts", import.meta.url));
+const DEADLINE_MS = 2_000;
+
+let server: TestServer;
+let control: FakeControl;
+let children: { child: GuardedChild; lines: string[] }[] = [];
+let agent: Agent | undefined;
+
+beforeEach(async () => {
+  server = await createTestServer();
+  control = createFakeControl();
+});
+afterEach(async () => {
+  await agent?.close();
+  agent = undefined;
+  for (const { child } of children) await child.stop("SIGKILL");
+  children = [];
+  const folder = undoFolder(`${server.folder}/state/undo`);
+  if (folder.runner() !== undefined) await folder.order(0, "spare");
+  await waitUntil("the runner's end", 10_000, () => folder.runner() === undefined);
+  await server.remove();
+});
+
+function startChild(manifest?: Manifest, generation = 2) {
+  const file = `${server.folder}/manifest.json`;
+  if (manifest !== undefined) writeFileSync(file, JSON.stringify(manifest));
+  const args = [`${server.folder}/state`, manifest === undefined ? "" : file, String(generation)];
+  const child = startGuarded(commandIn(server.namespace, [process.execPath, PROGRAM, ...args]), {
+    env: { ...process.env, ...server.env },
+  });
+  const lines: string[] = [];
+  createInterface({ input: child.stdout }).on("line", (line) => lines.push(line));
+  children.push({ child, lines });
+  return {
+    child,
+    lines,
+    reached: (line: string) => waitUntil(line, 15_000, () => lines.some((one) => one.includes(line))),
+  };
+}
+
+/** A server that holds generation 1, and how it looks. */
+async function givenFirstGeneration(): Promise<string> {
+  const first = await startTestAgent(server, control);
+  control.issue(firewall(), 1);
+  await waitUntil("generation 1", 10_000, () => control.outcomes().length === 1);
+  await waitUntil("rest", 10_000, () => first.status().state === "idle");
+  await first.close();
+  return await server.dump();
+}
+
+const SECOND = {
+  ...firewall({ port: 2222, rate: "5mbit", office: ["203.0.113.0/24"] }),
+  deadlineMs: DEADLINE_MS,
+};
+
+test("an agent killed right after it applied: the server undoes the change by its deadline, and the next start tells", async () => {
+  const before = await givenFirstGeneration();
+  const { child, reached } = startChild(SECOND);
+  await reached("step confirm");
+  expect(await server.dump()).not.toBe(before);
+  child.signal("SIGKILL");
+  const killedMs = performance.now();
+  const undo = undoFolder(`${server.folder}/state/undo`);
+  await waitUntil("the undo", 10_000, () => undo.outcome() === "reverted");
+  expect(performance.now() - killedMs).toBeLessThan(DEADLINE_MS + 1_500);
+  expect(await server.dump()).toBe(before);
+
+  agent = await startTestAgent(server, control);
+  expect(control.outcomes().at(-1) ?? (await nextOutcome(2))).toMatchObject({
+    generation: 2,
+    result: "reverted",
+    refusal: { step: "deadline" },
+  });
+  expect(agent.status()).toMatchObject({ holds: { generation: 1 } });
+});
+
+test("an agent that hangs in mid-change is ended by the runner, with its children, before the undo", async () => {
+  const before = await givenFirstGeneration();
+  const { child, reached } = startChild(SECOND);
+  await reached("step confirm");
+  child.signal("SIGSTOP");
+  expect((await child.exited).text).toContain("SIGKILL");
+  const undo = undoFolder(`${server.folder}/state/undo`);
+  await waitUntil("the undo", 10_000, () => undo.outcome() === "reverted");
+  expect(await server.dump()).toBe(before);
+});
+
+test("an agent that starts again within the deadline undoes at once, and doesn't try the same again", async () => {
+  const before = await givenFirstGeneration();
+  const { child, reached } = startChild({ ...SECOND, deadlineMs: 60_000 });
+  await reached("step confirm");
+  child.signal("SIGKILL");
+  await child.exited;
+  agent = await startTestAgent(server, control);
+  expect(await server.dump()).toBe(before);
+  await nextOutcome(2);
+  expect(control.outcomes()[1]).toMatchObject({ generation: 2, result: "reverted" });
+  control.issue({ ...SECOND, deadlineMs: 60_000 }, 2);
+  control.plan("after", firewall());
+  await waitUntil("the next thing it does", 10_000, () =>
+    control.reports.some(({ kind }) => kind === "plan"),
+  );
+  expect(control.outcomes()).toHaveLength(2);
+});
+
+test("control's yes holds, also when the agent dies right after it was kept", async () => {
+  await givenFirstGeneration();
+  const { child, reached } = startChild(SECOND);
+  await reached("step confirm");
+  // as the agent does on a yes, and then it is dead
+  await undoFolder(`${server.folder}/state/undo`).markConfirmed();
+  child.signal("SIGKILL");
+  await child.exited;
+  const changed = await server.dump();
+  agent = await startTestAgent(server, control);
+  await nextOutcome(2);
+  expect(control.outcomes()[1]).toMatchObject({ generation: 2, result: "confirmed" });
+  expect(agent.status()).toMatchObject({ holds: { generation: 2 }, state: "idle" });
+  expect(await server.dump()).toBe(changed);
+});
+
+test("a second agent on the same state folder is refused while the first one lives", async () => {
+  const children = [startChild(), startChild()];
+  await waitUntil("one of them ends", 10_000, () => children.some(({ child }) => !child.isRunning()));
+  const [first] = children.filter(({ child }) => child.isRunning());
+  expect(first).toBeDefined();
+  first?.child.signal("SIGKILL");
+  await first?.child.exited;
+  const third = startChild(firewall(), 1);
+  await third.reached("step confirm");
+});
+
+async function nextOutcome(count: number) {
+  await waitUntil(`outcome ${count}`, 15_000, () => control.outcomes().length >= count);
+  return control.outcomes()[count - 1];
+}
