@@ -6,7 +6,7 @@ function project(name: string, timeoutMs: number) {
       name,
       include: [`**/*.${name}.test.ts`],
       testTimeout: timeoutMs,
-      hookTimeout: 60_000,
+      hookTimeout: 120_000,
     },
   };
 }

@@ -13,6 +13,7 @@ export interface ControlProcess {
 
 export interface ControlOptions {
   namespace: string;
+  args: readonly string[];
   environment: Readonly<Record<string, string>>;
   logFile: string;
 }
@@ -22,7 +23,7 @@ const main = fileURLToPath(new URL("../../services/control/main.ts", import.meta
 export function startControlProcess(options: ControlOptions): ControlProcess {
   const log = createWriteStream(options.logFile, { flags: "a" });
   function spawnControl() {
-    const child = startGuarded(commandIn(options.namespace, [process.execPath, main]), {
+    const child = startGuarded(commandIn(options.namespace, [process.execPath, main, ...options.args]), {
       env: { PATH: process.env.PATH, ...options.environment },
       deathSignal: "TERM",
     });

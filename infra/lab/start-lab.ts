@@ -102,22 +102,18 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   progress("control");
   const stateFolder = join(folder, "control");
   await mkdir(stateFolder, { mode: 0o700 });
-  await writeFile(join(stateFolder, "nats-authority.json"), JSON.stringify(authority), { mode: 0o600 });
+  await writeFile(join(stateFolder, "authority.json"), JSON.stringify(authority), { mode: 0o600 });
   const token = randomBytes(24).toString("hex");
   const socketPath = join(folder, "control.sock");
   const control = startControlProcess({
     namespace: home.namespace,
     logFile: join(folder, "control.log"),
-    environment: {
-      DATABASE_URL: postgres.url,
-      SLUICE_DATABASE_HOST: folder,
-      NATS_URL: nats.url,
-      SLUICE_STATE: stateFolder,
-      SLUICE_LISTEN: `${home.ipv4}:${API_PORT},${socketPath}`,
-      SLUICE_ADMIN_TOKEN: token,
-      SLUICE_ADMIN_NAME: process.env.SUDO_USER ?? process.env.USER ?? "root",
-      SLUICE_AGENT_CONTROL: `${home.ipv4}:${API_PORT},${home.ipv4}:${NATS_PORT}`,
-    },
+    args: [
+      ...["--listen", `${home.ipv4}:${API_PORT}`, "--listen", `unix:${socketPath}`],
+      ...["--state-dir", stateFolder, "--database-host", folder],
+      ...["--agent-endpoint", `${home.ipv4}:${API_PORT}`, "--agent-endpoint", `${home.ipv4}:${NATS_PORT}`],
+    ],
+    environment: { DATABASE_URL: postgres.url, NATS_URL: nats.url, SLUICE_ADMIN_TOKEN: token },
   });
   stack.defer(() => control.stop());
   const api = stack.use(await relayTcpToUnix({ listenPort: 0, socketPath }));

@@ -64,7 +64,7 @@ export function addFleetCommands(program: Command): void {
   action(
     token.command("rm <name>").description("take a token away"),
     async ({ client, terminal }, name: string) => {
-      const view = await client.tokens.remove.mutate({ name });
+      const view = await client.tokens.rm.mutate({ name });
       print(terminal, view, () => [`token ${name} removed`]);
     },
   );

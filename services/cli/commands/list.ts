@@ -1,3 +1,4 @@
+import type { ChangeListView } from "@sluice/proto/api/lists";
 import { SluiceError } from "@sluice/proto/base/errors";
 import { type Command, Option } from "commander";
 import { action, countArgument, durationArgument, print, withReason } from "../command.ts";
@@ -44,7 +45,7 @@ export function addListCommands(program: Command): void {
     action(command, async ({ client, terminal }, name: string, given: string[], options: ChangeOptions) => {
       const addresses = [...given, ...(options.file === undefined ? [] : await readAddresses(options.file))];
       if (addresses.length === 0) throw new SluiceError("INVALID", "no address given");
-      const views = [];
+      const views: ChangeListView[] = [];
       for (let from = 0; from < addresses.length; from += BATCH) {
         terminal.status(`${from} of ${addresses.length} addresses`);
         const batch = addresses.slice(from, from + BATCH);
@@ -113,7 +114,7 @@ export function addListCommands(program: Command): void {
   action(
     withReason(list.command("retire <name>")).description("end a list that no server uses"),
     async ({ client, terminal }, name: string, options: { reason: string }) => {
-      const view = await client.lists.retire.mutate({ list: name, reason: options.reason });
+      const view = await client.lists.rm.mutate({ list: name, reason: options.reason });
       print(terminal, view, () => [`list ${view.list} retired`]);
     },
   );

@@ -18,7 +18,7 @@ export function addPolicyCommands(program: Command): void {
       { client, terminal },
       options: { file: string[]; prune: boolean; dryRun: boolean; reason: string },
     ) => {
-      const view = await client.policies.apply.mutate({
+      const view = await client.policies.revise.mutate({
         files: await readPolicyFiles(options.file),
         prune: options.prune,
         dryRun: options.dryRun,
@@ -40,7 +40,7 @@ export function addPolicyCommands(program: Command): void {
       .description("check policy files; stores nothing")
       .requiredOption("-f, --file <path>", "a file, a folder of *.yaml, or - (repeatable)", collect, []),
     async ({ client, terminal }, options: { file: string[] }) => {
-      const view = await client.policies.lint.query({ files: await readPolicyFiles(options.file) });
+      const view = await client.policies.lint.mutate({ files: await readPolicyFiles(options.file) });
       if (terminal.json) terminal.out(JSON.stringify(view));
       for (const { file, problems } of view.files) {
         for (const problem of problems) terminal.err(formatProblem(problem as Problem));

@@ -1,0 +1,3 @@
+import { buildAgent } from "./build-agent.ts";
+
+process.stdout.write(`${await buildAgent()}\n`);
