@@ -9,6 +9,8 @@ import { raw } from "./raw.ts";
 
 const POLICY = "bench";
 const RULES = 100;
+/** as a server goes through them */
+const PHASES = ["rehearse", "preflight", "path", "journal", "apply", "verify", "probe", "confirm", "seal"];
 
 export const rollout: Bench = {
   name: "rollout",
@@ -23,10 +25,15 @@ export const rollout: Bench = {
     context.progress(`${context.runs + 1} rollouts`);
     let revision = 0;
     const views: RolloutView[] = [];
+    const answered: number[] = [];
     const times = await inTurn(context, {
       sluice: async () => {
         await applyPolicy(lab, policyText(rulesOf(++revision)));
-        return await timeMs(async () => views.push(await completed(lab, await startRollout(lab, POLICY))));
+        const begun = performance.now();
+        const rollout = await startRollout(lab, POLICY);
+        answered.push(performance.now() - begun);
+        views.push(await completed(lab, rollout));
+        return performance.now() - begun;
       },
       bare: () => {
         const input = restoreText(rulesOf(revision));
@@ -44,7 +51,13 @@ export const rollout: Bench = {
     return {
       rows: [
         row("rollout started → completed", "ms", times.sluice),
+        row("  of it, until the API answered", "ms", answered.slice(1)),
         ...phasesOf(counted).map(([phase, samples]) => row(`  of it, on a server: ${phase}`, "ms", samples)),
+        row(
+          "  beside the slowest server's phases",
+          "ms",
+          counted.map((view, index) => (times.sluice[index] ?? Number.NaN) - slowestMs(view)),
+        ),
         row("bare restores, four namespaces at once", "ms", times.bare),
       ],
       ratios: [ratio("rollout / bare restores", times.sluice, times.bare)],
@@ -84,15 +97,21 @@ function restoreText(rules: readonly string[]): string {
   return ["*filter", ":BENCH - [0:0]", ...rules.map((args) => `-A BENCH ${args}`), "COMMIT", ""].join("\n");
 }
 
-/** Each server's each phase, in the order in which a server goes through them. */
+/** Of every server of every rollout. */
 function phasesOf(views: readonly RolloutView[]): [string, number[]][] {
-  const phases = new Map<string, number[]>();
-  for (const { servers } of views) {
-    for (const { stats } of servers) {
-      for (const [phase, ms] of Object.entries(stats?.phasesMs ?? {})) {
-        phases.set(phase, [...(phases.get(phase) ?? []), ms]);
-      }
-    }
-  }
-  return [...phases];
+  const stats = views.flatMap(({ servers }) => servers.map((server) => server.stats?.phasesMs ?? {}));
+  const names = new Set([...PHASES, ...stats.flatMap(Object.keys)]);
+  return [...names]
+    .map((name): [string, number[]] => [
+      name,
+      stats.map((phases) => phases[name]).filter((ms) => ms !== undefined),
+    ])
+    .filter(([, samples]) => samples.length > 0);
+}
+
+function slowestMs({ servers }: RolloutView): number {
+  const sums = servers.map(({ stats }) =>
+    Object.values(stats?.phasesMs ?? {}).reduce((sum, ms) => sum + ms, 0),
+  );
+  return Math.max(...sums);
 }
