@@ -1,15 +1,8 @@
 import { connect, type Database } from "@sluice/db/connect";
 import { Appender } from "@sluice/db/log/append";
 import { migrate } from "@sluice/db/migrate";
-import { assignments } from "@sluice/db/projections/assignments";
-import { drift } from "@sluice/db/projections/drift";
-import { fleet } from "@sluice/db/projections/fleet";
-import { lists } from "@sluice/db/projections/lists";
-import { plans } from "@sluice/db/projections/plans";
-import { policies } from "@sluice/db/projections/policies";
+import { control } from "@sluice/db/projections/control";
 import { Projector } from "@sluice/db/projections/projector";
-import { rollouts } from "@sluice/db/projections/rollouts";
-import { servers } from "@sluice/db/projections/servers";
 import type { SigningKey } from "@sluice/proto/base/sign";
 import { upcast } from "@sluice/proto/events/upcast";
 import { parsePolicy } from "@sluice/proto/policy/parse";
@@ -109,7 +102,7 @@ async function startOn(database: Database, options: ControlOptions): Promise<Con
   const authority = options.authority ?? (await readAuthority(options.stateDir));
   const appender = new Appender(database, { log });
   const projector = new Projector(database, {
-    projections: [policies, servers, assignments, rollouts, plans, drift, lists, fleet],
+    projections: [control],
     upcast,
     log,
   });

@@ -50,7 +50,7 @@ export function createDesiredPublisher(services: Services): Publisher {
         if (all) {
           all = false;
           last = (await readHead(database.db)).seq;
-          await services.projections.waitFor(last, "assignments");
+          await services.projections.waitFor(last);
           await put(undefined);
         }
         for (;;) {
@@ -59,7 +59,7 @@ export function createDesiredPublisher(services: Services): Publisher {
           const servers = new Set(told.flatMap(({ keys }) => keys.server ?? []));
           const end = page.at(-1)?.seq ?? last;
           if (servers.size > 0) {
-            await services.projections.waitFor(end, "assignments");
+            await services.projections.waitFor(end);
             await put([...servers]);
           }
           last = end;

@@ -54,7 +54,7 @@ export function createListPublisher(services: Services): Publisher {
         if (all) {
           all = false;
           last = (await readHead(database.db)).seq;
-          await services.projections.waitFor(last, "lists");
+          await services.projections.waitFor(last);
           await putAll();
         }
         for (;;) {

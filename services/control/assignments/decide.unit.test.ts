@@ -1,0 +1,133 @@
+import type { SluiceEvent } from "@sluice/proto/events/event";
+import { expect, test } from "vitest";
+import { given } from "../context/entity.ts";
+import { serverEntity } from "../servers/state.ts";
+import { decideAssignment, decideOutcome, decideRevert, rolloutUnderWay, withPolicy } from "./decide.ts";
+
+const EMPTY = { manifest: "nothing", factsDigest: "" };
+const REFUSAL = { step: "rehearse" as const, reason: "no such match" };
+
+function decided(generation: number, revision: number, more: { rollout?: string } = {}): SluiceEvent {
+  const data = { server: "s1", epoch: 1, generation, manifest: `m${revision}`, factsDigest: "f" };
+  const assigned = [{ policy: "a", revision }];
+  return { type: "AssignmentDecided", data: { ...data, assigned, cause: "rollout", ...more } };
+}
+
+function confirmed(generation: number, revision: number): SluiceEvent {
+  return { type: "ServerConfirmed", data: { server: "s1", generation, manifest: `m${revision}` } };
+}
+
+function refused(generation: number, revision: number): SluiceEvent {
+  const data = { server: "s1", generation, manifest: `m${revision}`, refusal: REFUSAL };
+  return { type: "ServerRefused", data };
+}
+
+const ADDED: SluiceEvent = { type: "ServerAdded", data: { server: "s1", labels: {}, tokenHash: "h" } };
+
+function wanted(revision: number) {
+  const assigned = [{ policy: "a", revision }];
+  return { assigned, manifest: `m${revision}`, factsDigest: "f", epoch: 1, cause: "rollout" as const };
+}
+
+test("generations are counted from 1 and have no gap", () => {
+  const fresh = given(serverEntity, [ADDED]);
+  expect(decideAssignment(fresh, wanted(1))).toMatchObject([{ data: { generation: 1 } }]);
+  const second = given(serverEntity, [ADDED, decided(1, 1), confirmed(1, 1)]);
+  expect(decideAssignment(second, wanted(2))).toMatchObject([{ data: { generation: 2 } }]);
+});
+
+test("what a server is to hold already is not decided again", () => {
+  const state = given(serverEntity, [ADDED, decided(1, 1)]);
+  expect(decideAssignment(state, wanted(1))).toEqual([]);
+});
+
+test("after a refusal the last confirmed content is the next generation, under no rollout", () => {
+  const state = given(serverEntity, [
+    ADDED,
+    decided(1, 1),
+    confirmed(1, 1),
+    decided(2, 2, { rollout: "r-1" }),
+    refused(2, 2),
+  ]);
+  const [event] = decideRevert(state, { failed: 2, epoch: 1, empty: EMPTY });
+  expect(event).toMatchObject({
+    data: { generation: 3, manifest: "m1", assigned: [{ policy: "a", revision: 1 }], cause: "revert" },
+  });
+  expect(event?.data).not.toHaveProperty("rollout");
+});
+
+test("a server that never held anything is assigned nothing after its first refusal", () => {
+  const state = given(serverEntity, [ADDED, decided(1, 1), refused(1, 1)]);
+  expect(decideRevert(state, { failed: 1, epoch: 1, empty: EMPTY })).toMatchObject([
+    { data: { generation: 2, manifest: "nothing", assigned: [] } },
+  ]);
+});
+
+test("a generation that was superseded is not reverted", () => {
+  const state = given(serverEntity, [ADDED, decided(1, 1), decided(2, 2), refused(1, 1)]);
+  expect(decideRevert(state, { failed: 1, epoch: 1, empty: EMPTY })).toEqual([]);
+});
+
+test("content that fails although it is said to be held is not tried for ever", () => {
+  const state = given(serverEntity, [
+    ADDED,
+    decided(1, 1),
+    confirmed(1, 1),
+    decided(2, 1, { rollout: "r" }),
+    refused(2, 1),
+  ]);
+  expect(decideRevert(state, { failed: 2, epoch: 1, empty: EMPTY })).toEqual([]);
+});
+
+test("the first outcome of a generation counts, another one is nothing", () => {
+  const outcome = { epoch: 1, generation: 1, digest: "m1", result: "confirmed" as const };
+  const open = given(serverEntity, [ADDED, decided(1, 1, { rollout: "r-1" })]);
+  expect(decideOutcome(open, outcome)).toEqual([
+    { type: "ServerConfirmed", data: { server: "s1", generation: 1, manifest: "m1", rollout: "r-1" } },
+  ]);
+  const done = given(serverEntity, [ADDED, decided(1, 1), confirmed(1, 1)]);
+  expect(decideOutcome(done, { ...outcome, result: "reverted" })).toEqual([]);
+});
+
+test("an outcome of another epoch or manifest is recorded as rejected, and changes nothing", () => {
+  const state = given(serverEntity, [ADDED, decided(1, 1)]);
+  const outcome = { epoch: 1, generation: 1, digest: "m1", result: "confirmed" as const };
+  for (const wrong of [
+    { ...outcome, epoch: 2 },
+    { ...outcome, digest: "m9" },
+  ]) {
+    const events = decideOutcome(state, wrong);
+    expect(events).toMatchObject([{ type: "MessageRejected" }]);
+    expect(given(serverEntity, [ADDED, decided(1, 1), ...events]).held).toBeUndefined();
+  }
+});
+
+test("who holds a generation has left those before it behind", () => {
+  const state = given(serverEntity, [ADDED, decided(1, 1), decided(2, 2), confirmed(2, 2)]);
+  expect(state.open).toEqual([]);
+  expect(state.held?.generation).toBe(2);
+});
+
+test("while a rollout is owed an outcome, what the server is told goes on under it", () => {
+  const told = given(serverEntity, [ADDED, decided(1, 1, { rollout: "r-1" })]);
+  expect(rolloutUnderWay(told)).toBe("r-1");
+  const done = given(serverEntity, [ADDED, decided(1, 1, { rollout: "r-1" }), confirmed(1, 1)]);
+  expect(rolloutUnderWay(done)).toBeUndefined();
+});
+
+test("one policy moves, the others stay, sorted by name", () => {
+  const assigned = [
+    { policy: "a", revision: 1 },
+    { policy: "c", revision: 5 },
+  ];
+  const state = given(serverEntity, [
+    ADDED,
+    {
+      type: "AssignmentDecided",
+      data: { ...wanted(1), assigned, server: "s1", generation: 1 },
+    },
+  ]);
+  expect(withPolicy(state, "b", 2).map(({ policy }) => policy)).toEqual(["a", "b", "c"]);
+  expect(withPolicy(state, "c", 4)).toContainEqual({ policy: "c", revision: 4 });
+  expect(withPolicy(state, "a", 0)).toEqual([{ policy: "c", revision: 5 }]);
+});

@@ -1,0 +1,71 @@
+import type { SluiceEvent } from "@sluice/proto/events/event";
+import { expect, test } from "vitest";
+import { given } from "../context/entity.ts";
+import { decideDrift } from "../drift/decide.ts";
+import { decideAdd, decideEnrol, decideLabel, decidePause } from "./decide.ts";
+import { serverEntity } from "./state.ts";
+import { isTargeted } from "./targeted.ts";
+
+const ADDED: SluiceEvent = {
+  type: "ServerAdded",
+  data: { server: "s1", labels: { role: "web", site: "a" }, tokenHash: "h" },
+};
+const KEYS = { publicKey: "k", natsKey: "n" };
+const ENROLLED: SluiceEvent = { type: "ServerEnrolled", data: { server: "s1", ...KEYS } };
+
+test("a name is added once; again only when said so, with its labels and without its agent", () => {
+  const state = given(serverEntity, [ADDED, ENROLLED]);
+  const command = { server: "s1", labels: { site: "b" }, tokenHash: "h2" };
+  expect(() => decideAdd(state, { ...command, again: false })).toThrow("already");
+  const events = decideAdd(state, { ...command, again: true });
+  const after = given(serverEntity, [ADDED, ENROLLED, ...events]);
+  expect(after).toMatchObject({ labels: { role: "web", site: "b" }, tokenHash: "h2", enrolled: undefined });
+});
+
+test("a token is good for one agent", () => {
+  expect(decideEnrol(given(serverEntity, [ADDED]), KEYS)).toEqual([ENROLLED]);
+  const enrolled = given(serverEntity, [ADDED, ENROLLED]);
+  expect(decideEnrol(enrolled, KEYS)).toEqual([]);
+  expect(() => decideEnrol(enrolled, { ...KEYS, publicKey: "other" })).toThrow("another agent");
+});
+
+test("only labels that change are recorded", () => {
+  const state = given(serverEntity, [ADDED]);
+  expect(decideLabel(state, { set: { role: "web" }, unset: ["none"] })).toEqual([]);
+  expect(decideLabel(state, { set: { role: "db" }, unset: ["site"] })).toEqual([
+    { type: "ServerLabelled", data: { server: "s1", set: { role: "db" }, unset: ["site"] } },
+  ]);
+});
+
+test("a pause that goes on is one pause", () => {
+  const until = "2026-01-01T00:00:00.000Z";
+  const paused = given(serverEntity, [ADDED, ...decidePause(given(serverEntity, [ADDED]), until)]);
+  expect(decidePause(paused, until)).toEqual([]);
+  expect(decidePause(paused, undefined)).toMatchObject([{ type: "ServerResumed" }]);
+  expect(decidePause(given(serverEntity, [ADDED]), undefined)).toEqual([]);
+});
+
+test("the same drift within ten seconds is one event; another, or later, is a second", () => {
+  const drift = {
+    generation: 1,
+    differences: [{ driver: "tc" as const, object: "eth0/class/1:10", kind: "missing" as const }],
+    action: "reported" as const,
+  };
+  const first = decideDrift(given(serverEntity, [ADDED]), drift, 0);
+  const state = given(serverEntity, [ADDED, ...first]); // stored at second 1
+  expect(decideDrift(state, drift, 10_999)).toEqual([]);
+  expect(decideDrift(state, drift, 11_000)).toHaveLength(1);
+  expect(decideDrift(state, { ...drift, action: "repaired" }, 2_000)).toHaveLength(1);
+  expect(decideDrift(state, { ...drift, differences: [] }, 2_000)).toHaveLength(1);
+});
+
+test("a policy is meant for servers it names, and for those with all of its labels", () => {
+  const server = { server: "s1", labels: { role: "web", site: "a" } };
+  const targets = (servers: string[], labels: Record<string, string>) =>
+    isTargeted({ servers, labels }, server);
+  expect(targets(["s1"], {})).toBe(true);
+  expect(targets(["*"], {})).toBe(true);
+  expect(targets([], { role: "web", site: "a" })).toBe(true);
+  expect(targets(["s2"], { role: "web", site: "b" })).toBe(false);
+  expect(targets([], {})).toBe(false);
+});

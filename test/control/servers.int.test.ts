@@ -1,0 +1,137 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { type PostgresServer, startPostgres } from "@sluice/infra/fixtures/postgres";
+import { enrolReply } from "@sluice/proto/wire/enrol";
+import type { ReportBody } from "@sluice/proto/wire/report";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { portPolicy, startWorld, type World } from "./world.ts";
+
+let postgres: PostgresServer;
+let world: World;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  world = await startWorld(postgres.url);
+});
+
+afterAll(async () => {
+  await world?.stop();
+  await postgres?.stop();
+});
+
+test("a token enrols one agent: the same may ask again, another may not", async () => {
+  const { token } = await world.client.servers.add.mutate({ server: "new" });
+  const agent = { token, publicKey: "its key", natsKey: "its nkey" };
+  const first = enrolReply.parse(await (await world.post("/enrol", agent)).json());
+  expect(first).toMatchObject({ server: "new", epoch: 1, control: ["198.51.100.1:7070"] });
+  expect(Object.keys(first.keys)).toHaveLength(1);
+  expect(await (await world.post("/enrol", agent)).json()).toEqual(first);
+  const other = await world.post("/enrol", { ...agent, publicKey: "another key" });
+  expect([other.status, await other.json()]).toMatchObject([412, { code: "REFUSED" }]);
+  expect((await world.post("/enrol", { ...agent, token: "guessed" })).status).toBe(401);
+  expect((await world.post("/enrol", { token })).status).toBe(400);
+  expect(await world.link.linkIn().reportKey("new")).toBe("its key");
+});
+
+test("a server added again has a new token, and its old agent is no longer heard", async () => {
+  await world.join("again", { role: "x" });
+  await expect(world.client.servers.add.mutate({ server: "again" })).rejects.toMatchObject({
+    data: { sluice: { code: "REFUSED" } },
+  });
+  const { token } = await world.client.servers.add.mutate({ server: "again", again: true });
+  expect(await world.link.linkIn().reportKey("again")).toBeUndefined();
+  await world.post("/enrol", { token, publicKey: "newer", natsKey: "newer" });
+  expect(await world.link.linkIn().reportKey("again")).toBe("newer");
+  expect((await world.client.servers.show.query({ server: "again" })).labels).toEqual({ role: "x" });
+});
+
+test("a server without a pulse for long isn't connected", async () => {
+  await world.join("beating");
+  const row = async () => (await world.client.servers.ls.query()).find(({ server }) => server === "beating");
+  expect(await row()).toMatchObject({ connected: true, agent: "idle", state: "empty" });
+  world.pass(31_000);
+  expect((await row())?.connected).toBe(true);
+  const later = await startWorld(postgres.url);
+  await later.stop();
+});
+
+test("who was there is remembered over a restart", async () => {
+  await world.restart();
+  const row = (await world.client.servers.ls.query()).find(({ server }) => server === "beating");
+  expect(row).toMatchObject({ connected: true });
+});
+
+test("drift is current until it is mended, and the same within seconds is one event, counted", async () => {
+  await world.join("drifter");
+  const body: ReportBody = {
+    ...{ kind: "drift", generation: 1, action: "reported" },
+    differences: [{ driver: "iptables", object: "ip4/filter/SL-INPUT", kind: "missing" }],
+    by: { pid: 7, tool: "iptables" },
+  };
+  for (const id of ["d1", "d2", "d2", "d3"]) await world.report("drifter", body, id);
+  world.pulse("drifter", { state: "drifted", differences: 1 });
+  const current = await world.client.drift.ls.query({ server: "drifter" });
+  expect(current).toMatchObject([{ count: 4, current: true, by: { tool: "iptables" } }]);
+  world.pass(11_000);
+  world.pulse("drifter", { state: "drifted", differences: 1 });
+  await world.report("drifter", { ...body, action: "repaired" }, "d4");
+  world.pulse("drifter");
+  expect(await world.client.drift.ls.query({ server: "drifter" })).toEqual([]);
+  expect(await world.client.drift.ls.query({ server: "drifter", all: true })).toMatchObject([
+    { action: "repaired", current: false, count: 1 },
+    { action: "reported", current: false, count: 4 },
+  ]);
+});
+
+test("a repair is asked of the server itself, and recorded with who and why", async () => {
+  const differences = [{ driver: "tc" as const, object: "eth0/class/1:10", kind: "missing" as const }];
+  world.link.answer = async (server, ask) => {
+    if (ask.what !== "drift" || !ask.repair) return { ok: false, reason: "not asked for a repair" };
+    const status = {
+      ...{ v: 1 as const, server, at: world.clock.now().toISOString(), state: "idle" as const },
+      ...{ epoch: 1, generation: 0, digest: "", lists: {}, differences: 0 },
+    };
+    return { ok: true, status, differences, repaired: true };
+  };
+  const view = await world.client.drift.repair.mutate({ server: "drifter", reason: "now" });
+  expect(view).toEqual({ server: "drifter", repaired: true, differences });
+  const { events } = await world.client.audit.log.query({ types: ["DriftRepairAsked"] });
+  expect(events).toMatchObject([{ actor: "admin", reason: "now" }]);
+  world.link.answer = async () => ({ ok: false, reason: "nobody there" });
+  await expect(world.client.drift.repair.mutate({ server: "drifter" })).rejects.toMatchObject({
+    data: { sluice: { code: "UNAVAILABLE", message: expect.stringContaining("nobody there") } },
+  });
+});
+
+test("control permits only what is assigned now, and only when every reach is dialled from outside", async () => {
+  await world.join("sure", { role: "sure" });
+  await world.apply(portPolicy("sure", 80, "sure"));
+  await world.client.rollouts.start.mutate({ policy: "sure" });
+  const { generation, manifest, epoch } = await world.told("sure", 1);
+  const { onConfirm } = world.link.linkIn();
+  const open = createServer().listen(0, "127.0.0.1");
+  await once(open, "listening");
+  const address = open.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const request = {
+    ...{ epoch, generation, digest: manifest.digest, phase: "confirm" as const },
+    reach: [{ address: "127.0.0.1", port }],
+  };
+  expect(await onConfirm("sure", { ...request, phase: "preflight", digest: "" })).toEqual({ ok: true });
+  expect(await onConfirm("sure", request)).toEqual({ ok: true });
+  expect(await onConfirm("sure", { ...request, generation: 0 })).toMatchObject({ ok: false });
+  expect(await onConfirm("sure", { ...request, digest: "another" })).toMatchObject({ ok: false });
+  expect(await onConfirm("nobody", request)).toMatchObject({ ok: false });
+  open.close();
+  await once(open, "close");
+  expect(await onConfirm("sure", request)).toMatchObject({
+    ok: false,
+    reason: expect.stringContaining(`127.0.0.1:${port}`),
+  });
+});
+
+test("what an agent didn't obey is recorded", async () => {
+  await world.report("sure", { kind: "rejected", what: "desired", reason: "wrong signature" });
+  const { events } = await world.client.audit.log.query({ types: ["MessageRejected"] });
+  expect(events).toMatchObject([{ summary: "sure rejected desired: wrong signature" }]);
+});
