@@ -1,4 +1,4 @@
-import { controlSet, FAMILIES, type Family, protectSet } from "@sluice/proto/base/names";
+import { controlSet, FAMILIES, type Family, protectSet, reachSet } from "@sluice/proto/base/names";
 import type { Manifest } from "@sluice/proto/manifest/manifest";
 import type { Target, TargetSet } from "../drivers/driver.ts";
 import { withReleased } from "../drivers/tc/foreign.ts";
@@ -16,7 +16,7 @@ export interface Local {
 export type ListEntries = (setName: string) => readonly string[] | undefined;
 
 /**
- * A manifest with what this server knows filled in: the protect and control sets where its rules look into them, the
+ * A manifest with what this server knows filled in: the protect, control and reach sets where its rules look into them, the
  * members of its lists, and, bare, the devices that `before` owned and it doesn't.
  */
 export function targetOf(
@@ -51,14 +51,14 @@ function listTarget(name: string, family: Family, entries: readonly string[]): T
 
 function protectSets(manifest: Manifest, local: Local): TargetSet[] {
   const protect = [...local.protect, ...manifest.protect].map(withoutHostLength);
-  const control = local.control.flatMap((text) => {
-    const endpoint = parseEndpoint(text);
-    return endpoint === undefined ? [] : [`${endpoint.address},tcp:${endpoint.port}`];
-  });
+  const endpoints = local.control.map(parseEndpoint).filter((endpoint) => endpoint !== undefined);
+  const control = endpoints.map(({ address, port }) => `${address},tcp:${port}`);
+  const reach = endpoints.map(({ address }) => address);
   return FAMILIES.flatMap((family) =>
     [
       set(protectSet(family), "hash:net", family, protect),
       set(controlSet(family), "hash:ip,port", family, control),
+      set(reachSet(family), "hash:ip", family, reach),
     ].filter(({ name }) => isLookedInto(manifest, name)),
   );
 }

@@ -54,6 +54,11 @@ export function controlSet(family: Family): string {
   return `${SET_PREFIX}control-${family}`;
 }
 
+/** Where control dials `reach` from: hash:ip. Guards don't count these tries, all other rules judge them. */
+export function reachSet(family: Family): string {
+  return `${SET_PREFIX}reach-${family}`;
+}
+
 /** The set that new content is loaded into before it is swapped in. */
 export function temporarySet(name: string): string {
   return `${SET_PREFIX}tmp-${sha256Hex(name).slice(0, 12)}`;

@@ -1,7 +1,7 @@
 import { openRehearsal, type RehearsalNamespace } from "@sluice/agents/exec/rehearsal-namespace";
 import { compile } from "@sluice/control/compile/compile";
 import type { CompileInput } from "@sluice/control/compile/input";
-import { controlSet, FAMILIES, type Family, protectSet } from "@sluice/proto/base/names";
+import { controlSet, FAMILIES, type Family, protectSet, reachSet } from "@sluice/proto/base/names";
 import { type Manifest, TABLES, type TcTree } from "@sluice/proto/manifest/manifest";
 import type { PolicyDocument } from "@sluice/proto/policy/document";
 import { parsePolicy } from "@sluice/proto/policy/parse";
@@ -124,13 +124,14 @@ function manifestFor(filters: readonly string[]): Manifest {
 
 const FAMILY_WORD: Readonly<Record<Family, string>> = { 4: "inet", 6: "inet6" };
 
-/** The sets, with those that the agent adds: protect, control and the lists. */
+/** The sets, with those that the agent adds: protect, control, reach and the lists. */
 function ipsetText({ sets, lists }: Manifest): string {
   const create = (name: string, type: string, family: Family | null, options: readonly string[] = []) =>
     ["create", name, type, ...(family === null ? [] : ["family", FAMILY_WORD[family]]), ...options].join(" ");
   const agents = FAMILIES.flatMap((family) => [
     create(protectSet(family), "hash:net", family),
     create(controlSet(family), "hash:ip,port", family),
+    create(reachSet(family), "hash:ip", family),
   ]);
   const members = lists.flatMap((list) =>
     list.sets.map(({ name, family }) => create(name, "hash:net", family)),

@@ -70,7 +70,7 @@ export async function lockOut({ lab, narrator }: Stage): Promise<void> {
   }
 }
 
-/** All rules of all servers, both families, without counters. */
+/** All rules of all servers, both families, without counters. A table that came to be, and is empty, holds nothing. */
 async function rules(lab: Stage["lab"]): Promise<string> {
   const texts = await Promise.all(
     lab.fabric.servers.flatMap(({ namespace }) =>
@@ -78,7 +78,10 @@ async function rules(lab: Stage["lab"]): Promise<string> {
     ),
   );
   return texts
-    .join("\n")
-    .replace(/^#.*$/gm, "")
-    .replace(/\[\d+:\d+\]/g, "");
+    .join("")
+    .replace(/^#.*\n/gm, "")
+    .replace(/\[\d+:\d+\]/g, "")
+    .replace(EMPTY_TABLE, "");
 }
+
+const EMPTY_TABLE = /^\*\w+\n(?::[A-Z]+ ACCEPT \n)*COMMIT\n/gm;

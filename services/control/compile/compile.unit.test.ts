@@ -55,6 +55,7 @@ test("the design's example becomes this IPv4 text", () => {
     "-p tcp --dport 22 -m set --match-set sl-web-edge-office-hn4 src -j ACCEPT",
     "-p tcp --dport 22 -j SL-web-edge-ssh",
     "[filter SL-web-edge-g-ssh]",
+    "-m set --match-set sl-reach-4 src -j RETURN",
     "-m recent --update --name sl:web-edge:ssh:ban --seconds 600 --hitcount 1 -j DROP",
     "-m recent --set --name sl:web-edge:ssh:1",
     "-m recent --set --name sl:web-edge:ssh:2",
@@ -76,7 +77,7 @@ test("its IPv6 text differs only in the sets and in neighbour discovery", () => 
   const manifest = compiled(inputWith([webEdge()]));
   const six = restoreText(manifest, 6).filter((line) => !line.includes("--icmpv6-type"));
   const asFour = six.map((line) =>
-    line.replace(/(sl-(?:protect|control|l-blocklist)-)6/, "$14").replace("hn6", "hn4"),
+    line.replace(/(sl-(?:protect|control|reach|l-blocklist)-)6/, "$14").replace("hn6", "hn4"),
   );
   expect(asFour).toEqual(restoreText(manifest, 4));
   for (const name of ["SL-INPUT", "SL-PREROUTING", "SL-OUTPUT"]) {

@@ -1,4 +1,4 @@
-import { FAMILIES, type Family, policyChain } from "@sluice/proto/base/names";
+import { FAMILIES, type Family, policyChain, reachSet } from "@sluice/proto/base/names";
 import type { ManifestChain, ManifestRule } from "@sluice/proto/manifest/manifest";
 import type { PolicyGuard } from "@sluice/proto/policy/document";
 import { quoteWords } from "@sluice/proto/policy/rule-words";
@@ -11,7 +11,8 @@ import { recentTooSmall } from "./rule.ts";
  *
  * 1. Who is banned is dropped; with `renew` (`--update`) each try starts the ban anew, without it (`--rcheck`) not.
  * 2. Every new connection is counted on each step; one more than `hits` within the time goes to the ban chain.
- * 3. What passes the ladder goes on: the policy's own rules decide, the guard accepts nothing.
+ * 3. Control, which dials `reach` after every change, isn't counted: a busy afternoon would ban it.
+ * 4. What passes the ladder goes on: the policy's own rules decide, the guard accepts nothing.
  *
  * A recent list is found by its name alone, and both families share it, so the name carries policy and guard.
  */
@@ -51,7 +52,15 @@ export function compileGuard(
       origin,
     })),
     chains: families.flatMap((family) => [
-      { family, table: "filter" as const, name: chain, rules: rules.ladder.map(rule) },
+      {
+        family,
+        table: "filter" as const,
+        name: chain,
+        rules: [
+          rule(["-m", "set", "--match-set", reachSet(family), "src", "-j", "RETURN"]),
+          ...rules.ladder.map(rule),
+        ],
+      },
       { family, table: "filter" as const, name: banChain, rules: rules.ban.map(rule) },
     ]),
   };

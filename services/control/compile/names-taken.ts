@@ -6,6 +6,7 @@ import {
   policyChain,
   policySet,
   protectSet,
+  reachSet,
   tailChain,
 } from "@sluice/proto/base/names";
 import type { TableName } from "@sluice/proto/manifest/manifest";
@@ -29,7 +30,8 @@ export function createNamesTaken(lists: readonly string[]): NamesTaken {
     for (const hook of HOOKS_OF[table])
       for (const name of [headChain(hook), tailChain(hook)]) takenBy.set(`${table} ${name}`, "Sluice itself");
   for (const family of FAMILIES) {
-    for (const name of [protectSet(family), controlSet(family)]) takenBy.set(`set ${name}`, "Sluice itself");
+    for (const name of [protectSet(family), controlSet(family), reachSet(family)])
+      takenBy.set(`set ${name}`, "Sluice itself");
     for (const list of lists) takenBy.set(`set ${listSet(list, family)}`, `the list ${list}`);
   }
   return {
