@@ -4,7 +4,7 @@
  */
 import { chmod, mkdir, readFile, stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const outfile = `${root}dist/sluice-agent.mjs`;
@@ -14,6 +14,16 @@ const BANNER = [
   'import { createRequire as sluiceRequire } from "node:module";',
   "const require = sluiceRequire(import.meta.url);",
 ].join("\n");
+
+/** Zod's messages in fifty languages are a quarter of the bundle, and memory in every agent; English is used. */
+const englishOnly: Plugin = {
+  name: "english-only",
+  setup({ onLoad }) {
+    onLoad({ filter: /zod\/v4\/locales\/index\.js$/ }, () => ({
+      contents: 'export { default as en } from "./en.js";',
+    }));
+  },
+};
 
 async function versionOf(packageFile: string): Promise<string> {
   const { version } = JSON.parse(await readFile(packageFile, "utf8"));
@@ -30,6 +40,7 @@ await build({
   target: "node22",
   minifySyntax: true,
   minifyWhitespace: true,
+  plugins: [englishOnly],
   sourcemap: "linked",
   banner: { js: BANNER },
   define: {
