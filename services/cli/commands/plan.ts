@@ -31,7 +31,7 @@ export function addPlanCommand(program: Command): void {
         deadlineMs: options.deadline,
         reason: options.reason,
       });
-      const told = new Set<string>();
+      const told = new Map<string, string>();
       const view = await watch<PlanView>(
         (observer) => client.plans.watch.subscribe({ plan: requested.plan }, observer),
         signal,
@@ -58,15 +58,18 @@ async function subjectOf(policy: string | undefined, options: PlanOptions) {
   return { policy, ...(options.revision === undefined ? {} : { revision: options.revision }) };
 }
 
-/** Prints each server once, as its answer comes. */
-function tell(terminal: Terminal, view: PlanView, told: Set<string>): void {
+/** Prints each server once, as its answer comes; an answer like one that was shown is only named. */
+function tell(terminal: Terminal, view: PlanView, told: Map<string, string>): void {
   const waiting = view.answers.filter(({ state }) => state === "waiting");
   for (const answer of view.answers) {
     if (answer.state === "waiting" || told.has(answer.server)) continue;
-    told.add(answer.server);
+    const content = JSON.stringify([answer.state, answer.refusal, answer.differences, answer.warnings]);
+    const twin = [...told].find(([, shown]) => shown === content)?.[0];
+    told.set(answer.server, content);
     if (terminal.json) continue;
-    for (const line of answerLines(terminal, answer))
-      (answer.state === "ok" ? terminal.out : terminal.err)(line);
+    const lines = answerLines(terminal, answer);
+    const shown = twin === undefined || lines.length === 1 ? lines : [`${lines[0]}, just as ${twin}`];
+    for (const line of shown) (answer.state === "ok" ? terminal.out : terminal.err)(line);
   }
   terminal.status(waiting.length > 0 ? `waiting for ${waiting.map(({ server }) => server).join(", ")}` : "");
 }
