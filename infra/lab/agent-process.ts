@@ -27,6 +27,10 @@ export interface AgentOptions {
   controlUrl: string;
   joinToken: string;
   logFile: string;
+  /** a folder whose tools are found before the machine's own */
+  toolsFolder?: string | undefined;
+  /** more words for `sluice-agent run` */
+  flags?: readonly string[] | undefined;
 }
 
 const RESTART_MS = 200;
@@ -43,8 +47,9 @@ export function startAgentProcess(options: AgentOptions): AgentProcess {
     if (child?.isRunning()) return;
     const command = [process.execPath, options.program, "run", "--state", stateFolder];
     const join = ["--control", options.controlUrl, "--join", options.joinToken];
-    const started = startGuarded(commandIn(namespace, [...command, ...join]), {
-      env: environmentIn(namespace),
+    const words = [...command, ...join, ...(options.flags ?? [])];
+    const started = startGuarded(commandIn(namespace, words), {
+      env: environment(),
       deathSignal: "TERM",
     });
     child = started;
@@ -54,6 +59,12 @@ export function startAgentProcess(options: AgentOptions): AgentProcess {
       log.write(`-- ${text}\n`);
       if (wanted) timer = setTimeout(start, RESTART_MS);
     });
+  }
+
+  function environment(): NodeJS.ProcessEnv {
+    const env = environmentIn(namespace);
+    const path = [options.toolsFolder, env.PATH].filter((part) => part !== undefined);
+    return { ...env, PATH: path.join(":") };
   }
 
   async function down(): Promise<void> {

@@ -3,8 +3,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Client, createClient } from "@sluice/cli/client";
 import type { Context } from "@sluice/cli/context";
-import { createAuthority, natsServerConfig } from "@sluice/control/link/authority";
-import { type NatsServer, startNats } from "../fixtures/nats.ts";
+import type { NatsServer } from "../fixtures/nats.ts";
 import { type PostgresServer, startPostgres } from "../fixtures/postgres.ts";
 import { createFabric, type Fabric } from "../net/fabric.ts";
 import { relayTcpToUnix, relayUnixToTcp } from "../net/relay.ts";
@@ -12,7 +11,9 @@ import { type Station, startStation } from "../packets/station.ts";
 import { cleanUpOnDeath } from "../process/janitor.ts";
 import { waitUntil } from "../process/wait-until.ts";
 import { type AgentProcess, startAgentProcess } from "./agent-process.ts";
+import { startBroker } from "./broker.ts";
 import { type ControlProcess, startControlProcess } from "./control-process.ts";
+import { type IptablesBackend, iptablesToolsIn } from "./iptables-tools.ts";
 import { openServerServices } from "./server-services.ts";
 
 /**
@@ -49,11 +50,14 @@ export interface LabOptions {
   servers?: number;
   /** the agent's program: the bundle, or agents/main.ts */
   agentProgram: string;
+  /** more words for `sluice-agent run` */
+  agentFlags?: readonly string[];
+  /** what plain `iptables` is on server-1, server-2 …; the machine's own choice unless said */
+  backends?: readonly IptablesBackend[];
   progress?(what: string): void;
 }
 
 const API_PORT = 7700;
-const NATS_PORT = 4222;
 const READY_MS = 60_000;
 
 export async function startLab(options: LabOptions): Promise<Lab> {
@@ -76,19 +80,9 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   const home = fabric.host("control");
 
   progress("postgres and nats");
-  const authority = await createAuthority();
-  const [postgres, nats] = await Promise.all([
-    startPostgres(),
-    startNats({
-      own: true,
-      namespace: home.namespace,
-      host: home.ipv4,
-      port: NATS_PORT,
-      config: natsServerConfig(authority),
-    }),
-  ]);
+  const postgres = await startPostgres();
   stack.defer(() => postgres.stop());
-  stack.defer(() => nats.stop());
+  const broker = stack.use(await startBroker(home, folder));
   const database = new URL(postgres.url);
   const databaseSocket = join(folder, `.s.PGSQL.${database.port || 5432}`);
   stack.use(
@@ -102,7 +96,9 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   progress("control");
   const stateFolder = join(folder, "control");
   await mkdir(stateFolder, { mode: 0o700 });
-  await writeFile(join(stateFolder, "authority.json"), JSON.stringify(authority), { mode: 0o600 });
+  if (broker.authority !== undefined) {
+    await writeFile(join(stateFolder, "authority.json"), JSON.stringify(broker.authority), { mode: 0o600 });
+  }
   const token = randomBytes(24).toString("hex");
   const socketPath = join(folder, "control.sock");
   const control = startControlProcess({
@@ -111,9 +107,9 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     args: [
       ...["--listen", `${home.ipv4}:${API_PORT}`, "--listen", `unix:${socketPath}`],
       ...["--state-dir", stateFolder, "--database-host", folder],
-      ...["--agent-endpoint", `${home.ipv4}:${API_PORT}`, "--agent-endpoint", `${home.ipv4}:${NATS_PORT}`],
+      ...["--agent-endpoint", `${home.ipv4}:${API_PORT}`, "--agent-endpoint", new URL(broker.url).host],
     ],
-    environment: { DATABASE_URL: postgres.url, NATS_URL: nats.url, SLUICE_ADMIN_TOKEN: token },
+    environment: { DATABASE_URL: postgres.url, NATS_URL: broker.url, SLUICE_ADMIN_TOKEN: token },
   });
   stack.defer(() => control.stop());
   const api = stack.use(await relayTcpToUnix({ listenPort: 0, socketPath }));
@@ -128,7 +124,8 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   const agents: AgentProcess[] = [];
   const stations = new Map<string, Station>();
   stack.defer(async () => void (await Promise.all(agents.map((agent) => agent.stop()))));
-  for (const host of fabric.servers) {
+  for (const [index, host] of fabric.servers.entries()) {
+    const backend = options.backends?.[index];
     const added = await client.servers.add.mutate({
       server: host.name,
       labels: { site: "lab" },
@@ -144,6 +141,8 @@ export async function startLab(options: LabOptions): Promise<Lab> {
         controlUrl: `http://${home.ipv4}:${API_PORT}`,
         joinToken: added.token,
         logFile: join(folder, `${host.name}.log`),
+        flags: options.agentFlags,
+        toolsFolder: backend && (await iptablesToolsIn(join(folder, `${host.name}-tools`), backend)),
       }),
     );
   }
@@ -162,7 +161,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   return {
     fabric,
     postgres,
-    nats,
+    nats: broker.server,
     control,
     agents,
     context,

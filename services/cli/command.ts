@@ -8,7 +8,8 @@ import { createTerminal, type Terminal } from "./terminal.ts";
 
 /** What every command's action gets. */
 export interface Invocation {
-  client: Client;
+  /** made when it is first asked for: what needs no control runs without one */
+  readonly client: Client;
   terminal: Terminal;
   /** aborted by Ctrl-C */
   signal: AbortSignal;
@@ -31,8 +32,16 @@ export function action<Arguments extends unknown[]>(
     process.once("SIGINT", () => stop.abort());
     try {
       const sources = { url: options.control, token: options.token, env: process.env, cwd: process.cwd() };
-      const client = createClient(findContext(sources));
-      const code = await run({ client, terminal, signal: stop.signal }, ...(given.slice(0, -1) as Arguments));
+      let client: Client | undefined;
+      const invocation: Invocation = {
+        get client() {
+          client ??= createClient(findContext(sources));
+          return client;
+        },
+        terminal,
+        signal: stop.signal,
+      };
+      const code = await run(invocation, ...(given.slice(0, -1) as Arguments));
       process.exitCode = code ?? EXIT.done;
     } catch (error) {
       process.exitCode = reportFailure(terminal, error);

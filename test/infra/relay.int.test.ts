@@ -26,7 +26,12 @@ test("a port of the default namespace leads to a service that only a namespace r
   await using station = await startStation(namespace);
   await using echo = await station.listen(0, { kind: "echo" }, "127.0.0.1");
   const socketPath = join(directory.path, "relay.sock");
-  await using inside = await startRelayIn(namespace, { socketPath, host: "127.0.0.1", port: echo.port });
+  await using inside = await startRelayIn(namespace, {
+    direction: "to-tcp",
+    socketPath,
+    host: "127.0.0.1",
+    port: echo.port,
+  });
   await using outside = await relayTcpToUnix({ listenPort: 0, socketPath });
 
   // More than a pipe holds, ended by the sender: the answer still comes whole.

@@ -1,4 +1,6 @@
+import type { LintPoliciesView, PolicyFile } from "@sluice/proto/api/policies";
 import { formatProblem, type Problem, SluiceError } from "@sluice/proto/base/errors";
+import { parsePolicy } from "@sluice/proto/policy/parse";
 import type { Command } from "commander";
 import { action, collect, print, revisionArgument, withReason } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -36,11 +38,14 @@ export function addPolicyCommands(program: Command): void {
 
   action(
     policy
-      .command("lint")
-      .description("check policy files; stores nothing")
-      .requiredOption("-f, --file <path>", "a file, a folder of *.yaml, or - (repeatable)", collect, []),
-    async ({ client, terminal }, options: { file: string[] }) => {
-      const view = await client.policies.lint.mutate({ files: await readPolicyFiles(options.file) });
+      .command("lint [paths...]")
+      .description("check policy files; stores nothing, asks no server")
+      .option("-f, --file <path>", "a file, a folder of *.yaml, or - (repeatable)", collect, []),
+    async ({ terminal }, paths: string[], options: { file: string[] }) => {
+      const files = await readPolicyFiles(
+        paths.length + options.file.length === 0 ? ["."] : [...paths, ...options.file],
+      );
+      const view = lint(files);
       if (terminal.json) terminal.out(JSON.stringify(view));
       for (const { file, problems } of view.files) {
         for (const problem of problems) terminal.err(formatProblem(problem as Problem));
@@ -136,6 +141,17 @@ export function addPolicyCommands(program: Command): void {
       print(terminal, view, () => [`${view.policy} retired at revision ${view.revision}`]);
     },
   );
+}
+
+/** Needs no control: the same reading that control does before it stores. */
+function lint(files: readonly PolicyFile[]): LintPoliciesView {
+  const linted = files.map(({ name, text }) => {
+    const parsed = parsePolicy(text, name);
+    return parsed.ok
+      ? { file: name, policy: parsed.document.policy, problems: [] }
+      : { file: name, problems: parsed.problems };
+  });
+  return { ok: linted.every(({ problems }) => problems.length === 0), files: linted };
 }
 
 function numberOf(text: string): number {
