@@ -1,9 +1,10 @@
+import { messageOf, SluiceError } from "@sluice/proto/base/errors";
 import type { ApplyStats, Refusal } from "@sluice/proto/wire/report";
 import { apply, isEmpty, removeOldSets } from "./apply.ts";
 import { confirm, isPathUp } from "./confirm.ts";
 import { closeJournal, openJournal } from "./journal.ts";
-import { readAll, renderAll } from "./kernel.ts";
-import type { ConvergeParts, Issued, Outcome, Standing, Step } from "./parts.ts";
+import { type Plan, readAll, renderAll } from "./kernel.ts";
+import type { Before, ConvergeParts, Issued, Outcome, Settle, Standing, Step } from "./parts.ts";
 import { ProbeFailed, probe } from "./probe.ts";
 import { refusalOf } from "./refusals.ts";
 import { rehearse } from "./rehearse.ts";
@@ -28,8 +29,8 @@ import { verify } from "./verify.ts";
  *      ▼ yes
  *   seal ─▶ settle ─▶ confirmed             the mark on the disk is the point of no return
  *
- * 1. `settle` is the caller's: it keeps what is held now and tells control. It is called before the journal goes, so an
- *    outcome may be told twice after a crash, and is never lost.
+ * 1. `settle` is the caller's. It is called before the journal goes, so an outcome may be told twice after a crash, and
+ *    is never lost; the journal stays while the disk doesn't take what was settled.
  * 2. If this process dies anywhere below `journal`, the runner undoes at the deadline, or the next start does.
  * 3. After a revert the server holds what it held; what that was isn't changed here.
  *
@@ -38,8 +39,8 @@ import { verify } from "./verify.ts";
 export async function converge(
   parts: ConvergeParts,
   issued: Issued,
-  standing: Standing | undefined,
-  settle: (outcome: Exclude<Outcome, { kind: "waits" }>) => Promise<void>,
+  before: Before | undefined,
+  settle: Settle,
 ): Promise<Outcome> {
   const { drivers, live, clock } = parts;
   const stats: ApplyStats = { phasesMs: {}, writes: 0 };
@@ -54,14 +55,15 @@ export async function converge(
     }
   }
 
-  async function settled(outcome: Exclude<Outcome, { kind: "waits" }>): Promise<Outcome> {
-    await settle(outcome);
-    return outcome;
+  async function refused(refusal: Refusal): Promise<Outcome> {
+    await settle({ kind: "refused", refusal, stats });
+    return { kind: "refused", refusal, stats };
   }
-  const refused = (refusal: Refusal) => settled({ kind: "refused", refusal, stats });
 
-  const target = targetOf(issued.manifest, parts.local(), parts.listEntries, standing?.manifest);
-  const rehearsed = await step("rehearse", () => rehearse(parts, target, standing));
+  const target = targetOf(issued.manifest, parts.local(), parts.listEntries, before?.manifest);
+  const rehearsed = await step("rehearse", () =>
+    rehearse(parts, target, before?.isBuildable ? before : undefined),
+  );
   if (!rehearsed.ok) return await refused(rehearsed.refusal);
   const { want } = rehearsed;
   const next: Standing = {
@@ -70,12 +72,21 @@ export async function converge(
     target: withoutMembers(target),
     want,
   };
-  const confirmed = () => settled({ kind: "confirmed", stats, standing: next });
 
-  const plan = renderAll(drivers, target, want, await readAll(drivers, live, target));
-  if (isEmpty(plan)) return await confirmed();
-
-  const inTheWay = await step("preflight", () => parts.preflight(target, standing?.target));
+  let plan: Plan;
+  let inTheWay: string[] = [];
+  try {
+    plan = renderAll(drivers, target, want, await readAll(drivers, live, target));
+    if (!isEmpty(plan)) inTheWay = await step("preflight", () => parts.preflight(target, before?.target));
+  } catch (error) {
+    // a lock that is held or a tool that hangs may be gone in a moment
+    if (isUnavailable(error)) return { kind: "waits", reason: messageOf(error) };
+    return await refused(refusalOf("preflight", error));
+  }
+  if (isEmpty(plan)) {
+    await settle({ kind: "confirmed", stats, standing: next });
+    return { kind: "confirmed", stats, standing: next };
+  }
   if (inTheWay.length > 0) return await refused({ step: "preflight", reason: inTheWay.join("; ") });
 
   if (!issued.local) {
@@ -84,7 +95,7 @@ export async function converge(
   }
 
   try {
-    await step("journal", () => openJournal(parts, issued, { before: standing?.target, after: target }));
+    await step("journal", () => openJournal(parts, issued, { before: before?.target, after: target }));
   } catch (error) {
     await parts.undo.runner.revert().catch(() => undefined); // a runner that watches is sent home
     await closeJournal(parts);
@@ -112,8 +123,7 @@ export async function converge(
   } catch (error) {
     const origin = error instanceof ProbeFailed ? { origin: error.origin } : {};
     const refusal = await revert(parts, { ...refusalOf(at, error), ...origin });
-    await settle({ kind: "reverted", refusal, stats });
-    await closeJournal(parts);
+    if (await settle({ kind: "reverted", refusal, stats })) await closeJournal(parts);
     return { kind: "reverted", refusal, stats };
   }
 
@@ -122,9 +132,12 @@ export async function converge(
     parts.log(`old sets are still there: ${String(error)}`);
     return 0;
   });
-  const outcome = await confirmed();
-  await closeJournal(parts);
-  return outcome;
+  if (await settle({ kind: "confirmed", stats, standing: next })) await closeJournal(parts);
+  return { kind: "confirmed", stats, standing: next };
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof SluiceError && error.code === "UNAVAILABLE";
 }
 
 async function extend(parts: ConvergeParts, deadlineMs: number): Promise<number> {

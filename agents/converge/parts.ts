@@ -78,9 +78,24 @@ export interface Standing {
   want: Snapshots;
 }
 
+/** What a change starts from. */
+export interface Before {
+  manifest: Manifest;
+  target: Target;
+  /** false: this kernel refuses it by now, so the change from it can't be rehearsed, only undone */
+  isBuildable: boolean;
+}
+
 export type Outcome =
   | { kind: "confirmed"; stats: ApplyStats; standing: Standing }
   | { kind: "refused"; refusal: Refusal; stats: ApplyStats }
   | { kind: "reverted"; refusal: Refusal; stats: ApplyStats }
   /** nothing was touched; it is to be tried again */
   | { kind: "waits"; reason: string };
+export type Settled = Exclude<Outcome, { kind: "waits" }>;
+
+/**
+ * Keeps what is held now and tells control. False: the disk didn't take it, so the journal has to stay, for a restart
+ * to find what it says.
+ */
+export type Settle = (outcome: Settled) => Promise<boolean>;

@@ -2,7 +2,7 @@ import type { Difference } from "@sluice/proto/manifest/difference";
 import type { Manifest } from "@sluice/proto/manifest/manifest";
 import type { Refusal } from "@sluice/proto/wire/report";
 import { diffAll, readAll } from "./kernel.ts";
-import type { ConvergeParts, Standing } from "./parts.ts";
+import type { Before, ConvergeParts } from "./parts.ts";
 import { rehearse } from "./rehearse.ts";
 import { targetOf } from "./target.ts";
 
@@ -16,14 +16,14 @@ export interface PlanAnswer {
 export async function plan(
   parts: ConvergeParts,
   manifest: Manifest,
-  standing: Standing | undefined,
+  before: Before | undefined,
 ): Promise<PlanAnswer> {
-  const target = targetOf(manifest, parts.local(), parts.listEntries, standing?.manifest);
-  const rehearsed = await rehearse(parts, target, standing);
+  const target = targetOf(manifest, parts.local(), parts.listEntries, before?.manifest);
+  const rehearsed = await rehearse(parts, target, before?.isBuildable ? before : undefined);
   if (!rehearsed.ok) return { refusal: rehearsed.refusal, differences: [], warnings: [] };
   const have = await readAll(parts.drivers, parts.live, target);
   const differences = diffAll(parts.drivers, target, rehearsed.want, have);
-  const inTheWay = await parts.preflight(target, standing?.target);
+  const inTheWay = await parts.preflight(target, before?.target);
   const refusal: Refusal | undefined =
     inTheWay.length === 0 ? undefined : { step: "preflight", reason: inTheWay.join("; ") };
   return { refusal, differences, warnings: [] };

@@ -22,39 +22,43 @@ export interface Checked {
   /** left alone because another tool keeps changing it */
   contended: string[];
   writes: number;
+  /** when the differences were known */
+  seenMs: number;
 }
 
 export interface CheckParts {
   drivers: Drivers;
   live: Namespace;
+  clock: { nowMs(): number };
 }
 
 export async function check(
-  { drivers: all, live }: CheckParts,
+  { drivers: all, live, clock }: CheckParts,
   { target, want }: Pick<Standing, "target" | "want">,
   options: {
     only?: readonly DriverName[] | undefined;
-    repair?: { contention: Contention; nowMs: number } | undefined;
+    repair?: { contention: Contention } | undefined;
   },
 ): Promise<Checked> {
   const drivers = all.filter(({ name }) => options.only?.includes(name) ?? true);
   const have = await readAll(drivers, live, target);
   const differences = diffAll(drivers, target, want, have);
-  const nothing: Checked = { differences, left: differences, contended: [], writes: 0 };
+  const seenMs = clock.nowMs();
+  const nothing: Checked = { seenMs, differences, left: differences, contended: [], writes: 0 };
   if (differences.length === 0 || options.repair === undefined) return nothing;
 
   const plan = renderAll(drivers, target, want, have);
   const scripts = [...plan.build, ...plan.remove, ...plan.removeSets];
   if (scripts.length === 0) return nothing;
   const touched = differences.filter((one) => scripts.some((script) => touches(script, one)));
-  const { contention, nowMs } = options.repair;
-  const { contended } = contention.admit([...new Set(touched.map(({ object }) => object))], nowMs);
+  const { contention } = options.repair;
+  const { contended } = contention.admit([...new Set(touched.map(({ object }) => object))], seenMs);
   const fought = touched.filter(({ object }) => contended.includes(object));
   const free = scripts.filter((script) => !fought.some((one) => touches(script, one)));
   if (free.length === 0) return { ...nothing, contended };
   await writeScripts(drivers, live, free);
   const left = diffAll(drivers, target, want, await readAll(drivers, live, target));
-  return { differences, left, contended, writes: free.length };
+  return { seenMs, differences, left, contended, writes: free.length };
 }
 
 /** A script's `what` begins with the place it writes to (`ip4/filter: …`, `eth0: …`), as objects' names do. */

@@ -5,6 +5,7 @@ import type { ConvergeParts } from "../converge/parts.ts";
 import { type Recovered, recover } from "../converge/recover.ts";
 import { stand } from "../converge/stand.ts";
 import { parseManifest } from "../converge/take.ts";
+import { targetOf } from "../converge/target.ts";
 import { keepRunning } from "../drift/monitors.ts";
 import { startWatch } from "../drift/watch.ts";
 import type { DriverName } from "../drivers/driver.ts";
@@ -81,7 +82,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
   const base = createAgentParts(options, () => known);
   const recovered = await recover(base);
-  const holding = await openHolding(state, base.clock.wall, log);
+  const targetFor = (manifest: Manifest) => targetOf(manifest, known.local, () => undefined);
+  const holding = await openHolding(state, targetFor, base.clock.wall, log);
   const link = createDeferredLink(server, recordFile(`${state.path}/reports.json`, waitingReports));
   const { store: lists, gate } = createListDuty(base, {
     link,
@@ -109,14 +111,16 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     isPaused,
     useLists: lists.use,
     holdLists: gate.hold,
-    onChanged() {
+    onChanged({ isUndone }) {
       sendPulse();
-      drift.look({ why: "full" });
+      // what the undo could not bring back at once is mended, whatever the manifest says of drift
+      if (isUndone) inBackground(drift.lookNow({ repair: !isPaused(), tell: false }));
+      else drift.look({ why: "full" });
     },
   });
   const self = createSelf({ server, holding, lists, pause, drift, changes, link, now: parts.clock.wall });
   const questions = createQuestions({ link, drift, changes, pause, self, stop: stop.resolve });
-  const onPlan = createPlanDuty({ parts, link, turns, standing: holding.standing });
+  const onPlan = createPlanDuty({ parts, link, turns, before: holding.before });
 
   if (recovered !== undefined) await settleRecovered(recovered);
   const connecting = connect();
@@ -145,7 +149,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const issue = issueOf(journal);
     const outcome = { kind: "outcome", ...issue, result, stats: { phasesMs: {}, writes: 0 } } as const;
     log(`a change was under way when the agent ended: ${result}`, { generation: issue.generation });
-    if (result === "confirmed") {
+    if (result === "confirmed" && journal.local) {
+      await holding.stepBack(); // a revert asked for here
+    } else if (result === "confirmed") {
       await holding.confirm(issue, journal.manifest);
       await link.report(outcome);
     } else if (!journal.local) {

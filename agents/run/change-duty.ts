@@ -1,10 +1,11 @@
-import { messageOf } from "@sluice/proto/base/errors";
+import { messageOf, SluiceError } from "@sluice/proto/base/errors";
 import type { ManifestList } from "@sluice/proto/manifest/manifest";
-import type { DesiredEnvelope } from "@sluice/proto/wire/envelope";
+import type { BlobRef, DesiredEnvelope } from "@sluice/proto/wire/envelope";
 import type { ReportBody } from "@sluice/proto/wire/report";
 import { converge } from "../converge/converge.ts";
-import type { ConvergeParts, Issued, Outcome } from "../converge/parts.ts";
-import { decideTake, parseManifest } from "../converge/take.ts";
+import { closeJournal } from "../converge/journal.ts";
+import type { ConvergeParts, Issued, Outcome, Settle, Settled } from "../converge/parts.ts";
+import { decideTake, type Parsed, parseManifest } from "../converge/take.ts";
 import type { AgentLink } from "../link/link.ts";
 import { type Issue, issueOf } from "../state/schemas.ts";
 import type { Holding } from "./holding.ts";
@@ -35,7 +36,7 @@ export interface ChangeDutyOptions {
   useLists(lists: readonly ManifestList[]): Promise<void>;
   holdLists<T>(work: () => Promise<T>): Promise<T>;
   /** after any change, whatever came of it */
-  onChanged(): void;
+  onChanged(how: { isUndone: boolean }): void;
 }
 
 const FIRST_RETRY_MS = 1_000;
@@ -50,9 +51,14 @@ export function createChangeDuty(options: ChangeDutyOptions): ChangeDuty {
   let rejected = "";
 
   function wake(): void {
+    retryMs = FIRST_RETRY_MS;
+    tryNow();
+  }
+
+  function tryNow(): void {
     if (woken) return;
     woken = true;
-    void turns.take(takeNewest).catch((error) => {
+    turns.take(takeNewest).catch((error) => {
       parts.log("the newest manifest could not be taken yet", { reason: messageOf(error) });
       retryLater();
     });
@@ -60,13 +66,14 @@ export function createChangeDuty(options: ChangeDutyOptions): ChangeDuty {
 
   function retryLater(): void {
     clearTimeout(timer);
-    timer = setTimeout(wake, retryMs);
+    timer = setTimeout(tryNow, retryMs);
     retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
   }
 
   async function takeNewest(): Promise<void> {
     woken = false;
     if (options.isPaused()) return;
+    await finishLast();
     const opened = await link.fetchDesired();
     if (opened === undefined) return;
     const take = decideTake(
@@ -79,60 +86,79 @@ export function createChangeDuty(options: ChangeDutyOptions): ChangeDuty {
       await link.report({ kind: "rejected", what: "envelope", reason: take.reason });
     }
     if (take.kind !== "take") return;
-    const { envelope } = take;
-    const text = Buffer.from(await link.fetchBlob(envelope.manifest)).toString();
-    const parsed = parseManifest(text, envelope.manifest.digest);
-    const issue = issueFrom(envelope);
-    if (!parsed.ok) {
-      const refusal = { step: "take", reason: parsed.reason } as const;
-      await settle(issue, text, { kind: "refused", refusal, stats: { phasesMs: {}, writes: 0 } });
-      return;
-    }
-    await change({ issue, manifest: parsed.manifest, text, local: false });
+    const issue = issueFrom(take.envelope);
+    const fetched = await fetchManifest(take.envelope.manifest);
+    if (fetched.ok) await change({ issue, manifest: fetched.manifest, text: fetched.text, local: false });
+    else await settleAndTell(issue, "", refusedAtTake(fetched.reason));
   }
 
-  async function change(issued: Issued): Promise<Outcome> {
-    changing = true;
+  async function fetchManifest(blob: BlobRef): Promise<Parsed & { text: string }> {
+    try {
+      const text = Buffer.from(await link.fetchBlob(blob)).toString();
+      return { ...parseManifest(text, blob.digest), text };
+    } catch (error) {
+      // a digest that doesn't match is final; a chunk that isn't there may come
+      if (error instanceof SluiceError && error.code === "REFUSED")
+        return { ok: false, reason: error.message, text: "" };
+      throw error;
+    }
+  }
+
+  /** What a full disk refused when the last change was settled. Until it is kept, nothing new is begun. */
+  async function finishLast(): Promise<void> {
+    await holding.persist();
+    if ((await parts.state.journal.read()).kind !== "none") await closeJournal(parts);
+  }
+
+  async function change(issued: Issued): Promise<void> {
     const { generation, digest } = issued.issue;
     parts.log("change begins", { generation, digest: digest.slice(0, 12) });
-    const held = holding.standing()?.manifest.lists ?? [];
+    await options.useLists([...(holding.standing()?.manifest.lists ?? []), ...issued.manifest.lists]);
+    const outcome = await walk(issued, (settled) => settleAndTell(issued.issue, issued.text, settled));
+    if (outcome.kind === "waits") {
+      parts.log("change waits", { generation, reason: outcome.reason });
+      retryLater();
+      return;
+    }
+    const refusal = "refusal" in outcome ? { refusal: outcome.refusal } : {};
+    parts.log(`change ${outcome.kind}`, { generation, ...outcome.stats, ...refusal });
+  }
+
+  async function walk(issued: Issued, settle: Settle): Promise<Outcome> {
+    changing = true;
+    let outcome: Outcome | undefined;
     try {
-      await options.useLists([...held, ...issued.manifest.lists]);
-      const outcome = await options.holdLists(() =>
-        converge(parts, issued, holding.standing(), (settled) => settle(issued.issue, issued.text, settled)),
-      );
-      if (outcome.kind === "waits") {
-        parts.log("change waits", { generation, reason: outcome.reason });
-        retryLater();
-      } else {
-        retryMs = FIRST_RETRY_MS;
-        const reason = "refusal" in outcome ? outcome.refusal : undefined;
-        parts.log(`change ${outcome.kind}`, {
-          generation,
-          ...outcome.stats,
-          ...(reason && { refusal: reason }),
-        });
-      }
-      await options.useLists(holding.standing()?.manifest.lists ?? []);
+      outcome = await options.holdLists(() => converge(parts, issued, holding.before(), settle));
       return outcome;
     } finally {
       changing = false;
-      options.onChanged();
+      await options.useLists(holding.standing()?.manifest.lists ?? []);
+      options.onChanged({ isUndone: outcome?.kind === "reverted" });
     }
   }
 
-  async function settle(
-    issue: Issue,
-    text: string,
-    outcome: Exclude<Outcome, { kind: "waits" }>,
-  ): Promise<void> {
-    if (outcome.kind === "confirmed") {
-      await holding.confirm(issue, text);
-      holding.setStanding(outcome.standing);
-    } else {
-      await holding.giveUp(issue, outcome.kind, outcome.refusal);
-    }
+  async function settleAndTell(issue: Issue, text: string, outcome: Settled): Promise<boolean> {
+    // before anything that may fail: from now on this is what a look compares with
+    if (outcome.kind === "confirmed") holding.setStanding(outcome.standing);
+    const kept = await isKept(
+      outcome.kind === "confirmed"
+        ? holding.confirm(issue, text)
+        : holding.giveUp(issue, outcome.kind, outcome.refusal),
+    );
     await link.report(outcomeReport(issue, outcome));
+    return kept;
+  }
+
+  async function isKept(writing: Promise<void>): Promise<boolean> {
+    try {
+      await writing;
+      return true;
+    } catch (error) {
+      parts.log("the state folder doesn't take what was decided; tried again later", {
+        reason: messageOf(error),
+      });
+      return false;
+    }
   }
 
   async function revert(by: string): Promise<{ done: boolean; message: string }> {
@@ -148,26 +174,23 @@ export function createChangeDuty(options: ChangeDutyOptions): ChangeDuty {
       local: true,
     };
     const refusal = { step: "confirm", reason: `reverted on the server by ${by}` } as const;
-    changing = true;
-    try {
-      const outcome = await options.holdLists(() =>
-        converge(parts, issued, holding.standing(), async (settled) => {
-          if (settled.kind !== "confirmed") return;
-          await holding.giveUp(issueOf(applied), "reverted", refusal);
-          await holding.stepBack();
-          holding.setStanding(settled.standing);
-          await link.report(
-            outcomeReport(issueOf(applied), { kind: "reverted", refusal, stats: settled.stats }),
-          );
-        }),
-      );
-      if (outcome.kind === "waits") return { done: false, message: outcome.reason };
-      if (outcome.kind !== "confirmed") return { done: false, message: outcome.refusal.reason };
-      await options.useLists(parsed.manifest.lists);
-      return { done: true, message: `generation ${previous.generation} is held again` };
-    } finally {
-      changing = false;
-      options.onChanged();
+    await finishLast();
+    const outcome = await walk(issued, async (settled) => {
+      if (settled.kind !== "confirmed") return true;
+      holding.setStanding(settled.standing);
+      const kept = await isKept(holding.giveUp(issueOf(applied), "reverted", refusal).then(holding.stepBack));
+      const told = { kind: "reverted", refusal, stats: settled.stats } as const;
+      await link.report(outcomeReport(issueOf(applied), told));
+      return kept;
+    });
+    switch (outcome.kind) {
+      case "confirmed":
+        return { done: true, message: `generation ${previous.generation} is held again` };
+      case "waits":
+        return { done: false, message: outcome.reason };
+      case "refused":
+      case "reverted":
+        return { done: false, message: outcome.refusal.reason };
     }
   }
 
@@ -179,7 +202,11 @@ export function createChangeDuty(options: ChangeDutyOptions): ChangeDuty {
   };
 }
 
-export function outcomeReport(issue: Issue, outcome: Exclude<Outcome, { kind: "waits" }>): ReportBody {
+function refusedAtTake(reason: string): Settled {
+  return { kind: "refused", refusal: { step: "take", reason }, stats: { phasesMs: {}, writes: 0 } };
+}
+
+function outcomeReport(issue: Issue, outcome: Settled): ReportBody {
   return {
     kind: "outcome",
     ...issue,

@@ -43,21 +43,19 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
   const { parts, turns } = options;
   const contention: Contention = createContention(options.contention);
   let waiting: Look | undefined;
-  let differences: readonly Difference[] = [];
+  let differences: Difference[] = [];
   let told = "";
   let setHeaders = "";
 
   async function work(look: Look, repair: boolean | "policy", tell: boolean): Promise<Checked | undefined> {
     const standing = options.standing();
-    if (standing === undefined) return undefined;
-    if (look.why === "poll" && !(await mayHaveChanged())) return undefined;
-    const startedMs = parts.clock.nowMs();
+    const only = await driversFor(look);
+    if (standing === undefined || only?.length === 0) return undefined;
+    const sinceMs = look.heardMs ?? parts.clock.nowMs();
     const wantsRepair = repair === "policy" ? standing.manifest.drift === "repair" : repair;
-    const only = look.why === "event" ? EVENT_DRIVERS : look.why === "poll" ? options.polled : undefined;
+    const how = wantsRepair && !options.isPaused() ? { contention } : undefined;
     const looksAtSets = only?.includes("ipset") ?? true;
     const target = looksAtSets ? freshLists(standing.target, options.listEntries) : standing.target;
-    const how = wantsRepair && !options.isPaused() ? { contention, nowMs: parts.clock.nowMs() } : undefined;
-    const sinceMs = look.heardMs ?? startedMs;
     let checked: Checked;
     try {
       checked = await check(parts, { target, want: standing.want }, { only, repair: how });
@@ -67,35 +65,66 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
       await failed(standing, look, error);
       return undefined;
     }
-    const seenMs = parts.clock.nowMs() - sinceMs;
     const others = differences.filter(({ driver }) => only !== undefined && !only.includes(driver));
     differences = [...others, ...checked.left];
-    if (tell) await report(standing, look, checked, seenMs);
+    if (tell) await report(standing, look, checked, sinceMs);
     return checked;
   }
 
-  async function report(standing: Standing, look: Look, checked: Checked, tookMs: number): Promise<void> {
-    const { left, contended, writes } = checked;
+  /** undefined: all of them */
+  async function driversFor({ why }: Look): Promise<readonly DriverName[] | undefined> {
+    switch (why) {
+      case "full":
+        return undefined;
+      case "event":
+        return TOLD_BY_EVENTS;
+      case "poll":
+        return (await setsMayHaveChanged())
+          ? options.polled
+          : options.polled.filter((name) => name !== "ipset");
+    }
+  }
+
+  /** One cheap command: the headers of all sets, with their numbers of entries. */
+  async function setsMayHaveChanged(): Promise<boolean> {
+    const { code, stdout } = await parts.live.run("ipset", ["list", "-t"], { timeoutMs: 10_000 });
+    const changed = code !== 0 || stdout !== setHeaders;
+    setHeaders = stdout;
+    return changed;
+  }
+
+  async function report(standing: Standing, look: Look, checked: Checked, sinceMs: number): Promise<void> {
+    const { left, contended, writes, seenMs } = checked;
+    const { generation } = standing.issue;
+    const by = isEmptyObject(look.by) ? {} : { by: look.by };
+    const detected = look.heardMs === undefined ? {} : { detectedMs: round(seenMs - sinceMs) };
+    const drift = { kind: "drift", generation, ...by, ...detected } as const;
     const repaired = checked.differences.filter((one) => !left.some((other) => sameObject(one, other)));
-    const generation = standing.issue.generation;
-    const by = look.by === undefined || Object.keys(look.by).length === 0 ? {} : { by: look.by };
-    const heard = look.heardMs === undefined ? {} : { detectedMs: round(tookMs) };
     if (writes > 0 && repaired.length > 0) {
-      parts.log("drift repaired", { objects: repaired.map(({ object }) => object), ...by });
+      const repairedMs = round(parts.clock.nowMs() - sinceMs);
+      parts.log("drift repaired", { objects: namesOf(repaired), ...by, repairedMs });
       await options.report({
-        ...{ kind: "drift", generation, differences: repaired.slice(0, TOLD_MAX), action: "repaired" },
-        ...{ ...by, ...heard, repairedMs: round(tookMs) },
+        ...drift,
+        differences: repaired.slice(0, TOLD_MAX),
+        action: "repaired",
+        repairedMs,
       });
     }
-    const key = JSON.stringify([left.map(({ object, kind }) => [object, kind]), contended, generation]);
-    if (left.length === 0) told = "";
-    if (left.length === 0 || key === told) return;
+    const key = JSON.stringify([
+      differences.map(({ object, kind }) => [object, kind]),
+      contended,
+      generation,
+    ]);
+    const isNews = differences.length > 0 && key !== told;
     told = key;
+    if (!isNews) return;
     const reason = reasonFor(contended);
-    parts.log("drift", { objects: left.map(({ object }) => object), ...by, ...reason });
+    parts.log("drift", { objects: namesOf(differences), ...by, ...reason });
     await options.report({
-      ...{ kind: "drift", generation, differences: left.slice(0, TOLD_MAX), action: "reported" },
-      ...{ ...by, ...heard, ...reason },
+      ...drift,
+      differences: differences.slice(0, TOLD_MAX),
+      action: "reported",
+      ...reason,
     });
   }
 
@@ -104,19 +133,9 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
     if (reason === told) return;
     told = reason;
     parts.log("drift could not be looked for or repaired", { reason });
-    await options.report({
-      ...{ kind: "drift", generation: standing.issue.generation, differences: [], action: "failed", reason },
-      ...(look.by === undefined ? {} : { by: look.by }),
-    });
-  }
-
-  /** One cheap command: the headers of all sets. Legacy tables tell nothing, so they are read anyway. */
-  async function mayHaveChanged(): Promise<boolean> {
-    if (options.polled.includes("iptables")) return true;
-    const { code, stdout } = await parts.live.run("ipset", ["list", "-t"], { timeoutMs: 10_000 });
-    const changed = code !== 0 || stdout !== setHeaders;
-    setHeaders = stdout;
-    return changed;
+    const by = isEmptyObject(look.by) ? {} : { by: look.by };
+    const { generation } = standing.issue;
+    await options.report({ kind: "drift", generation, differences: [], action: "failed", reason, ...by });
   }
 
   return {
@@ -140,7 +159,7 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
 }
 
 /** What `nft monitor` and `tc monitor` tell of. */
-const EVENT_DRIVERS: readonly DriverName[] = ["iptables", "tc"];
+const TOLD_BY_EVENTS: readonly DriverName[] = ["iptables", "tc"];
 
 function merge(a: Look, b: Look): Look {
   const why = a.why === b.why ? a.why : "full";
@@ -150,6 +169,14 @@ function merge(a: Look, b: Look): Look {
 function reasonFor(contended: readonly string[]): { reason?: string } {
   if (contended.length === 0) return {};
   return { reason: `another tool keeps changing ${contended.join(", ")}: left alone for now` };
+}
+
+function namesOf(differences: readonly Difference[]): string[] {
+  return differences.map(({ object }) => object);
+}
+
+function isEmptyObject(value: object | undefined): value is undefined {
+  return value === undefined || Object.keys(value).length === 0;
 }
 
 function sameObject(a: Difference, b: Difference): boolean {

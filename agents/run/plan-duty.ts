@@ -1,5 +1,5 @@
 import { messageOf } from "@sluice/proto/base/errors";
-import type { ConvergeParts, Standing } from "../converge/parts.ts";
+import type { Before, ConvergeParts } from "../converge/parts.ts";
 import { plan } from "../converge/plan.ts";
 import { parseManifest } from "../converge/take.ts";
 import type { AgentLink } from "../link/link.ts";
@@ -9,13 +9,13 @@ export interface PlanDutyOptions {
   parts: ConvergeParts;
   link: AgentLink;
   turns: Turns;
-  standing(): Standing | undefined;
+  before(): Before | undefined;
 }
 
 const TOLD_MAX = 500;
 
 /** Answers plans, one at a time; one that nobody waits for any more isn't answered. */
-export function createPlanDuty({ parts, link, turns, standing }: PlanDutyOptions): (plan: string) => void {
+export function createPlanDuty({ parts, link, turns, before }: PlanDutyOptions): (plan: string) => void {
   const waiting = new Set<string>();
 
   async function answer(name: string): Promise<void> {
@@ -30,7 +30,7 @@ export function createPlanDuty({ parts, link, turns, standing }: PlanDutyOptions
     const text = Buffer.from(await link.fetchBlob(blob)).toString();
     const parsed = parseManifest(text, blob.digest);
     const told = parsed.ok
-      ? await plan(parts, parsed.manifest, standing())
+      ? await plan(parts, parsed.manifest, before())
       : { refusal: { step: "take" as const, reason: parsed.reason }, differences: [], warnings: [] };
     const { refusal, differences, warnings } = told;
     const more = differences.length - TOLD_MAX;
