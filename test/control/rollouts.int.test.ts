@@ -1,3 +1,6 @@
+import { randomUUID } from "node:crypto";
+import { Appender } from "@sluice/db/log/append";
+import { queryHistory } from "@sluice/db/log/query";
 import { type PostgresServer, startPostgres } from "@sluice/infra/fixtures/postgres";
 import { waitUntil } from "@sluice/infra/process/wait-until";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
@@ -240,6 +243,24 @@ test("a restarted control takes a running rollout up where it was", async () => 
   world.link.desired.clear();
   await world.restart();
   await world.outcome("s1", 1, "confirmed");
+  await world.outcome("s2", 1, "confirmed");
+  expect(await world.rolledOut(rollout)).toMatchObject({ state: "completed", confirmed: 2 });
+});
+
+test("a step that was cut short is made by the next control", async () => {
+  await world.apply(portPolicy("a", 80));
+  const { rollout } = await world.client.rollouts.start.mutate({ policy: "a", waves: [["s1"], ["s2"]] });
+  const { manifest } = await world.told("s1", 1);
+  await world.restart(async (database) => {
+    // recorded, and then nothing more: as if control had died right there
+    const data = { server: "s1", generation: 1, manifest: manifest.digest, rollout };
+    const meta = { at: world.clock.now().toISOString(), actor: "agent:s1", reason: "", correlation: "c" };
+    const event = { id: randomUUID(), type: "ServerConfirmed", schemaVersion: 1, data, meta };
+    await using appender = new Appender(database);
+    const before = (await queryHistory(database.db, { stream: "server-s1" })).rows.length;
+    const keys = { server: "s1", rollout };
+    await appender.append({ stream: "server-s1", expected: before, events: [{ ...event, keys }] });
+  });
   await world.outcome("s2", 1, "confirmed");
   expect(await world.rolledOut(rollout)).toMatchObject({ state: "completed", confirmed: 2 });
 });

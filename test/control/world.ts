@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Client, createClient } from "@sluice/cli/client";
 import { type Control, startControl } from "@sluice/control/control";
-import { connect } from "@sluice/db/connect";
+import { connect, type Database } from "@sluice/db/connect";
 import { waitUntil } from "@sluice/infra/process/wait-until";
 import type { PlanView } from "@sluice/proto/api/plans";
 import type { RolloutView } from "@sluice/proto/api/rollouts";
@@ -144,9 +144,13 @@ export async function startWorld(databaseUrl: string) {
       return await client.plans.show.query({ plan });
     },
 
-    /** Control stops as it does by SIGTERM, and another one starts on the same database. */
-    async restart(): Promise<void> {
+    /** Control stops, and another one starts on the same database; `meanwhile` is done to it in between. */
+    async restart(meanwhile?: (database: Database) => Promise<void>): Promise<void> {
       await control.close();
+      if (meanwhile) {
+        await using database = await connect(databaseUrl, { schema });
+        await meanwhile(database);
+      }
       control = await start();
       client = createClient({ url: control.url, token: ADMIN });
     },
