@@ -1,12 +1,15 @@
 import { createWriteStream } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { commandIn } from "../net/namespace.ts";
-import { startGuarded } from "../process/guarded-child.ts";
+import { type Exit, startGuarded } from "../process/guarded-child.ts";
 
 /** Control as a process of its own, in the namespace of the host `control`. */
 export interface ControlProcess {
   pid(): number | undefined;
   signal(name: NodeJS.Signals): void;
+  /** How the process that runs now, or ran last, ends. */
+  exited(): Promise<Exit>;
+  /** Starts it again where it has ended. */
   start(): void;
   stop(): Promise<void>;
 }
@@ -35,6 +38,7 @@ export function startControlProcess(options: ControlOptions): ControlProcess {
   return {
     pid: () => (child.isRunning() ? child.pid : undefined),
     signal: (name) => child.signal(name),
+    exited: () => child.exited,
     start() {
       if (!child.isRunning()) child = spawnControl();
     },
