@@ -1,28 +1,45 @@
-import { readFile } from "node:fs/promises";
+import { chmod, readFile, rename } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
 
 const root = new URL("../../", import.meta.url);
 
-/** Bundles the agent into one file that needs nothing but Node; returns its path. */
+/** Zod's messages in fifty languages are a quarter of the bundle, and memory in every agent; English is used. */
+const englishOnly: Plugin = {
+  name: "english-only",
+  setup({ onLoad }) {
+    onLoad({ filter: /zod\/v4\/locales\/index\.js$/ }, () => ({
+      contents: 'export { default as en } from "./en.js";',
+    }));
+  },
+};
+
+/**
+ * Bundles the agent into one file that needs nothing but Node; returns its path. The file is replaced whole, so that
+ * whoever starts it meanwhile has the old one or the new one.
+ */
 export async function buildAgent(): Promise<string> {
   const outfile = fileURLToPath(new URL("dist/sluice-agent.mjs", root));
   const { version } = JSON.parse(await readFile(new URL("agents/package.json", root), "utf8"));
   const undoScript = await readFile(new URL("agents/undo/undo.sh", root), "utf8");
+  const unfinished = `${outfile}.${process.pid}`;
   await build({
     entryPoints: [fileURLToPath(new URL("agents/main.ts", root))],
-    outfile,
+    outfile: unfinished,
     bundle: true,
     platform: "node",
     format: "esm",
     target: "node24",
     minify: true,
     legalComments: "none",
+    plugins: [englishOnly],
     define: { SLUICE_VERSION: JSON.stringify(version), SLUICE_UNDO_SCRIPT: JSON.stringify(undoScript) },
     // The libraries of NATS are CommonJS: in an ES module they need a require.
     banner: {
       js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
     },
   });
+  await chmod(unfinished, 0o755);
+  await rename(unfinished, outfile);
   return outfile;
 }
