@@ -1,4 +1,3 @@
-import type { Lab } from "../lab/start-lab.ts";
 import { auditHistory } from "./chapters/audit-history.ts";
 import { bruteForceGuard } from "./chapters/brute-force-guard.ts";
 import { drift } from "./chapters/drift.ts";
@@ -7,13 +6,7 @@ import { lockOut } from "./chapters/lock-out.ts";
 import { massBlock } from "./chapters/mass-block.ts";
 import { rollback } from "./chapters/rollback.ts";
 import { shaping } from "./chapters/shaping.ts";
-import type { Narrator } from "./narrator.ts";
-
-/** What a chapter works with: the running lab, and who tells. */
-export interface Stage {
-  lab: Lab;
-  narrator: Narrator;
-}
+import type { Stage } from "./stage.ts";
 
 /** In the order told; each goes on where the one before ended. */
 const CHAPTERS = [shaping, firewall, bruteForceGuard, massBlock, drift, lockOut, rollback, auditHistory];

@@ -1,4 +1,4 @@
-import type { Stage } from "../story.ts";
+import type { Stage } from "../stage.ts";
 
 /** Who changed what, when, why, and where it took effect. */
 export async function auditHistory({ lab, narrator }: Stage): Promise<void> {

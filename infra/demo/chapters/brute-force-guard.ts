@@ -1,7 +1,7 @@
 import { execIn } from "../../net/namespace.ts";
 import { knock, tryConnection } from "../knock.ts";
 import { policyFile } from "../policy-file.ts";
-import type { Stage } from "../story.ts";
+import type { Stage } from "../stage.ts";
 
 const GUESSER = "198.51.100.7";
 const NEIGHBOUR = "198.51.100.8";

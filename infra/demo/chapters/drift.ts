@@ -2,7 +2,7 @@ import { driftView } from "@sluice/proto/api/drift";
 import { z } from "zod";
 import { execIn } from "../../net/namespace.ts";
 import { waitUntil } from "../../process/wait-until.ts";
-import type { Stage } from "../story.ts";
+import type { Stage } from "../stage.ts";
 
 const PATIENCE_MS = 30_000;
 

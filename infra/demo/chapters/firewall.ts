@@ -1,7 +1,7 @@
 import { packetsOf } from "../kernel.ts";
 import { knock } from "../knock.ts";
 import { policyFile } from "../policy-file.ts";
-import type { Stage } from "../story.ts";
+import type { Stage } from "../stage.ts";
 
 const BAD = { ipv4: "203.0.113.66", ipv6: "2001:db8:66::1" };
 const STRANGER = { ipv4: "203.0.113.9", ipv6: "2001:db8:9::9" };

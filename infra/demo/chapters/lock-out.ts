@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execIn } from "../../net/namespace.ts";
 import { knock } from "../knock.ts";
-import type { Stage } from "../story.ts";
+import type { Stage } from "../stage.ts";
 
 const CUT_OFF = `policy: proxy
 description: Sends everything for NATS to a proxy that isn't there

@@ -4,7 +4,7 @@ import { waitUntil } from "../../process/wait-until.ts";
 import { ruleCounters, setEntries } from "../kernel.ts";
 import { knock, tryConnection } from "../knock.ts";
 import { policyFile } from "../policy-file.ts";
-import type { Stage } from "../story.ts";
+import type { Stage } from "../stage.ts";
 
 const BLOCKED = 10_000;
 const AMONG_THEM = "198.18.4.7";

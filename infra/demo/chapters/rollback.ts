@@ -2,7 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { knock } from "../knock.ts";
 import { policyFile } from "../policy-file.ts";
-import type { Stage } from "../story.ts";
+import type { Stage } from "../stage.ts";
 
 /** A second revision, and the way back to the first; the other policies stay. */
 export async function rollback({ lab, narrator }: Stage): Promise<void> {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { classBytes, packetsOf } from "../kernel.ts";
 import { policyFile } from "../policy-file.ts";
-import type { Stage } from "../story.ts";
+import type { Stage } from "../stage.ts";
 
 const WARM_UP_MS = 3_000;
 const WINDOW_MS = 31_000;
