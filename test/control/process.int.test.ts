@@ -165,7 +165,9 @@ test("what was changed while NATS was away is there when it is back", async () =
 });
 
 test("Postgres going away and coming back loses nothing that was acknowledged", async () => {
-  await postgres.restart({ crash: true });
+  await postgres.down({ crash: true });
+  expect((await fetch(`${url}/healthz`)).status).toBe(503);
+  await postgres.up();
   let rev = 0;
   await waitUntil("an answer", 20_000, async () => {
     rev = (await client.lists.change.mutate({ list: "early", add: ["203.0.113.3"] })).rev;

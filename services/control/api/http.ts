@@ -1,8 +1,10 @@
 import { rm } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
 import { messageOf } from "@sluice/proto/base/errors";
 import { enrolRequest } from "@sluice/proto/wire/enrol";
 import { type FastifyTRPCPluginOptions, fastifyTRPCPlugin } from "@trpc/server/adapters/fastify";
+import { sql } from "drizzle-orm";
 import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import type { Services } from "../context/services.ts";
 import { enrolServer } from "../servers/enrol.ts";
@@ -24,6 +26,7 @@ export interface Health {
   nats: boolean;
 }
 
+const HEALTH_MS = 2_000;
 const MOST_BYTES = 32 * 1024 * 1024;
 
 /** The API on all these addresses at once. */
@@ -67,7 +70,12 @@ async function createApp(services: Services, health: () => Health): Promise<Fast
     },
   };
   await app.register(fastifyTRPCPlugin, trpc);
-  app.get("/healthz", async () => ({ ok: true, epoch: services.epoch, ...health() }));
+  app.get("/healthz", async (_request, reply) => {
+    const postgres = await postgresAnswers(services);
+    return reply
+      .code(postgres ? 200 : 503)
+      .send({ ok: postgres, epoch: services.epoch, postgres, ...health() });
+  });
   app.post("/enrol", async (request) => enrolServer(services, enrolRequest.parse(request.body)));
   app.setErrorHandler((thrown, request, reply) => {
     const error = asSluiceError(thrown);
@@ -78,6 +86,14 @@ async function createApp(services: Services, health: () => Health): Promise<Fast
   });
   await app.ready();
   return app;
+}
+
+async function postgresAnswers({ database }: Services): Promise<boolean> {
+  const answer = database.db.execute(sql`select 1`).then(
+    () => true,
+    () => false,
+  );
+  return await Promise.race([answer, delay(HEALTH_MS, false)]);
 }
 
 async function callOf(services: Services, request: FastifyRequest, param: string | undefined): Promise<Call> {

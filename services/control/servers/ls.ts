@@ -53,7 +53,8 @@ export function viewServerRow(
   const { server, labels, pausedUntil } = row;
   const last = ctx.pulses.of(server);
   const paused = pausedUntil !== null && pausedUntil > ctx.clock.now().toISOString();
-  const differences = last?.pulse.differences ?? drift?.differences.length ?? 0;
+  const isNews = drift !== undefined && (last === undefined || drift.at > last.at);
+  const differences = isNews ? drift.differences.length : (last?.pulse.differences ?? 0);
   return {
     ...{ server, labels },
     state: stateOf({ row, standing, paused, differences }),
