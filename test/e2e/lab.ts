@@ -2,7 +2,7 @@ import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildAgent } from "@sluice/infra/build/build-agent";
-import { type Lab, startLab } from "@sluice/infra/lab/start-lab";
+import { type Lab, type LabOptions, startLab } from "@sluice/infra/lab/start-lab";
 import { waitUntil } from "@sluice/infra/process/wait-until";
 import type { PlanView } from "@sluice/proto/api/plans";
 import type { RolloutView } from "@sluice/proto/api/rollouts";
@@ -10,9 +10,12 @@ import type { RolloutView } from "@sluice/proto/api/rollouts";
 const PATIENCE_MS = 90_000;
 
 /** A lab of this test file's own: unique namespaces, its own folder, all of it gone with `stop`. */
-export async function startTestLab(servers: number): Promise<Lab> {
+export async function startTestLab(
+  servers: number,
+  more: Pick<LabOptions, "backends" | "agentFlags"> = {},
+): Promise<Lab> {
   const folder = join(await mkdtemp(join(tmpdir(), "sluice-e2e-")), "lab");
-  return await startLab({ folder, servers, agentProgram: await buildAgent() });
+  return await startLab({ folder, servers, agentProgram: await buildAgent(), ...more });
 }
 
 export async function applyPolicy(lab: Lab, text: string, reason = ""): Promise<number> {
@@ -24,7 +27,13 @@ export async function applyPolicy(lab: Lab, text: string, reason = ""): Promise<
 export async function rollOut(
   lab: Lab,
   policy: string,
-  more: { waves?: string[][]; reason?: string; revision?: number; servers?: string[] } = {},
+  more: {
+    waves?: string[][];
+    reason?: string;
+    revision?: number;
+    servers?: string[];
+    remove?: boolean;
+  } = {},
 ): Promise<RolloutView> {
   const { rollout } = await lab.client.rollouts.start.mutate({ policy, reason: "", ...more });
   return await endOf(lab, rollout);
