@@ -27,8 +27,8 @@ interface Common {
 interface RunFlags extends Common {
   join?: string;
   control?: string;
-  poll: number;
-  fullCheck: number;
+  poll?: number;
+  fullCheck?: number;
   logLevel: Level;
   logFormat: "plain" | "json";
 }
@@ -59,8 +59,12 @@ function duration(text: string): number {
 command("run", "run the agent; the first time it enrols with a token")
   .option("--join <token>", "one-time token, from `sluice server add NAME`")
   .option("--control <url>", "where to enrol, such as https://control.example:7070")
-  .option("--poll <duration>", "how often to look for what the kernel doesn't tell of", duration, 5_000)
-  .option("--full-check <duration>", "how often to look at everything, about", duration, 60_000)
+  .option(
+    "--poll <duration>",
+    "how often to look for what the kernel doesn't tell of (default: 5s)",
+    duration,
+  )
+  .option("--full-check <duration>", "how often to look at everything, about (default: 1m)", duration)
   .addOption(new Option("--log-level <level>", "what to log on stderr").choices(LEVELS).default("info"))
   .addOption(
     new Option("--log-format <format>", "one line a happening").choices(["plain", "json"]).default("plain"),
@@ -108,7 +112,10 @@ async function run(flags: RunFlags): Promise<void> {
   });
   const code = await answerWith(flags, { out: () => undefined, err: console.error }, async () => {
     const { folder, join, control } = { folder: flags.state, join: flags.join, control: flags.control };
-    const intervals = { pollMs: flags.poll, fullCheckMs: flags.fullCheck };
+    const intervals = {
+      ...(flags.poll === undefined ? {} : { pollMs: flags.poll }),
+      ...(flags.fullCheck === undefined ? {} : { fullCheckMs: flags.fullCheck }),
+    };
     const starting = runAgent({ folder, join, control, intervals, logger });
     const agent = await Promise.race([starting, signalled]);
     if (agent === undefined) return { code: 0, text: "", value: {} };

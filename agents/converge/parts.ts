@@ -11,6 +11,7 @@ import type { Dial } from "./dial.ts";
 import type { Drivers, Snapshots } from "./kernel.ts";
 import type { Preflight } from "./preflight.ts";
 import type { ListEntries, Local } from "./target.ts";
+import type { Warnings } from "./warnings.ts";
 
 /** Everything that a change touches, given by whoever runs the agent. */
 export interface ConvergeParts {
@@ -20,6 +21,7 @@ export interface ConvergeParts {
   openRoom: OpenRoom;
   /** looks for what is foreign and in the way, in the live namespace */
   preflight: Preflight;
+  warnings: Warnings;
   local(): Local;
   /** this server's addresses that can be dialled from elsewhere */
   ownAddresses(): readonly string[];

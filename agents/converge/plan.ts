@@ -26,5 +26,5 @@ export async function plan(
   const inTheWay = await parts.preflight(target, before?.target);
   const refusal: Refusal | undefined =
     inTheWay.length === 0 ? undefined : { step: "preflight", reason: inTheWay.join("; ") };
-  return { refusal, differences, warnings: [] };
+  return { refusal, differences, warnings: await parts.warnings(target) };
 }

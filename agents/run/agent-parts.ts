@@ -5,6 +5,7 @@ import type { ConvergeParts, Log } from "../converge/parts.ts";
 import { createPreflight } from "../converge/preflight.ts";
 import { furnish, roomDevices } from "../converge/rehearsal-room.ts";
 import type { Local } from "../converge/target.ts";
+import { createWarnings } from "../converge/warnings.ts";
 import { rememberChildren, type WatchedNamespace } from "../drift/own-children.ts";
 import { createIpsetDriver } from "../drivers/ipset/driver.ts";
 import { createIptablesDriver } from "../drivers/iptables/driver.ts";
@@ -81,6 +82,7 @@ export function createAgentParts(around: Surroundings, known: () => Known): Agen
       iptables: (target) => iptables.read(live, target),
       tc: (target) => tc.read(live, target),
     }),
+    warnings: createWarnings({ at: live, backend, iptables: (target) => iptables.read(live, target) }),
     local: () => known().local,
     ownAddresses: () => known().ownAddresses,
     dial: around.dial ?? dialTcp,

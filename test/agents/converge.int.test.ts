@@ -227,6 +227,17 @@ test("a plan tells the exact differences and writes nothing", async () => {
   expect(await server.dump()).toBe(before);
 });
 
+test("a plan names what is foreign in the same hook, and in which order packets meet it", async () => {
+  await server.sh(FOREIGN);
+  await start();
+  control.plan("p1", firewall());
+  await waitUntil("the answer", 10_000, () => control.reports.some(({ kind }) => kind === "plan"));
+  const plan = control.reports.find((report) => report.kind === "plan");
+  expect(plan?.warnings).toContain(
+    "ip4/filter INPUT: SL-INPUT, then 1 rule that isn't ours: what SL-INPUT accepts or drops never gets there",
+  );
+});
+
 test("what was refused isn't tried again by a restarted agent", async () => {
   await start();
   control.issue(refusedFirewall(), 1);

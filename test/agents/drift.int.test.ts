@@ -1,4 +1,6 @@
+import { readFileSync, writeFileSync } from "node:fs";
 import type { Agent, Intervals } from "@sluice/agents/run/agent";
+import { stateFolder } from "@sluice/agents/state/state-folder";
 import { waitUntil } from "@sluice/infra/process/wait-until";
 import type { Manifest } from "@sluice/proto/manifest/manifest";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -137,6 +139,34 @@ test("a restarted agent mends what was changed while it was down, before anythin
   agent = await startTestAgent(server, control);
   await drifts(1);
   expect(await server.dump()).toBe(before);
+});
+
+test("after a boot the kernel is filled again, which is nobody's drift, also where drift is only reported", async () => {
+  const before = await given({ ...firewall(), drift: "report" });
+  await agent?.close();
+  await server.sh("nft flush ruleset; ipset -X; tc qdisc del dev eth0 root");
+  const { applied } = stateFolder(`${server.folder}/state`);
+  const stored = await applied.read();
+  if (stored.kind !== "value") throw new Error("nothing is held");
+  await applied.write({ ...stored.value, boot: "another-boot" });
+  agent = await startTestAgent(server, control);
+  await waitUntil("the kernel as before", 10_000, async () => (await server.dump()) === before);
+  expect(control.drifts()).toEqual([]);
+});
+
+test("a state file torn by a crash isn't trusted, and said", async () => {
+  await given(firewall());
+  await agent?.close();
+  const path = stateFolder(`${server.folder}/state`).applied.path;
+  writeFileSync(path, readFileSync(path).subarray(0, 200));
+  const said: string[] = [];
+  agent = await startTestAgent(server, control, {
+    log: (message, more) => said.push(`${message} ${more?.reason}`),
+  });
+  expect(said.join("\n")).toMatch(/can't be trusted.*applied\.json/);
+  control.issue(firewall(), 2);
+  await waitUntil("generation 2", 10_000, () => control.outcomes().length === 2);
+  expect(control.outcomes()[1]).toMatchObject({ result: "confirmed", stats: { writes: 0 } });
 });
 
 test("a new address of the server is protected without being asked", async () => {

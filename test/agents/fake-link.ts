@@ -8,6 +8,8 @@ import type {
   DesiredEnvelope,
   PlanEnvelope,
 } from "@sluice/proto/wire/envelope";
+import type { ListDelta } from "@sluice/proto/wire/list";
+import { applyDelta, digestAfter, emptyList, type ListState } from "@sluice/proto/wire/list-state";
 import type { Pulse, ReportBody } from "@sluice/proto/wire/report";
 
 /**
@@ -24,6 +26,8 @@ export interface FakeControl {
   /** issues a manifest and wakes the agent */
   issue(manifest: Manifest, generation: number, epoch?: number): DesiredEnvelope;
   plan(name: string, manifest: Manifest): void;
+  /** changes a live list; agents that follow it hear the delta */
+  list(name: string, add: string[], del?: string[]): void;
   outcomes(): Extract<ReportBody, { kind: "outcome" }>[];
   drifts(): Extract<ReportBody, { kind: "drift" }>[];
 }
@@ -36,7 +40,9 @@ export function createFakeControl(): FakeControl {
   const reports: ReportBody[] = [];
   const pulses: Pulse[] = [];
   const confirms: ConfirmRequest[] = [];
+  const lists = new Map<string, { state: ListState; tail: ListDelta[] }>();
   let handlers: AgentLinkHandlers | undefined;
+  let heard: Parameters<AgentLink["followLists"]> | undefined;
   let desired: DesiredEnvelope | undefined;
 
   function putBlob(manifest: Manifest) {
@@ -65,6 +71,25 @@ export function createFakeControl(): FakeControl {
       plans.set(name, { v: 1, server: SERVER, plan: name, manifest: putBlob(manifest), expiresAt });
       handlers?.onPlan(name);
     },
+    list(name, added, del = []) {
+      const { state, tail } = lists.get(name) ?? { state: emptyList(), tail: [] };
+      const add = added.map((entry) => ({ entry }));
+      const digest = digestAfter(state, add, del);
+      const at = new Date().toISOString();
+      const delta = {
+        epoch: 1,
+        list: name,
+        rev: state.rev + 1,
+        previous: state.digest,
+        digest,
+        add,
+        del,
+        at,
+      };
+      applyDelta(state, delta);
+      lists.set(name, { state, tail: [...tail, delta] });
+      if (heard?.[0].includes(name)) heard[1]({ ok: true, value: delta });
+    },
     outcomes: () => reports.flatMap((report) => (report.kind === "outcome" ? [report] : [])),
     drifts: () => reports.flatMap((report) => (report.kind === "drift" ? [report] : [])),
   };
@@ -77,7 +102,12 @@ export function createFakeControl(): FakeControl {
       const plan = plans.get(name);
       return plan && { ok: true, value: plan };
     },
-    fetchList: async () => undefined,
+    async fetchList(name) {
+      const list = lists.get(name);
+      if (list === undefined) return undefined;
+      const { rev, digest } = list.state;
+      return { ok: true, value: { epoch: 1, list: name, rev, digest, tail: list.tail, retired: false } };
+    },
     async fetchBlob({ digest }) {
       const text = blobs.get(digest);
       if (text === undefined) throw new Error("no such blob");
@@ -89,7 +119,9 @@ export function createFakeControl(): FakeControl {
       confirms.push(request);
       return await control.confirm(request);
     },
-    followLists: () => undefined,
+    followLists(names, onDelta) {
+      heard = [names, onDelta];
+    },
     close: async () => undefined,
   };
   return control;

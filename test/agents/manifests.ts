@@ -1,4 +1,4 @@
-import { controlSet, protectSet } from "@sluice/proto/base/names";
+import { controlSet, FAMILIES, listSet, protectSet } from "@sluice/proto/base/names";
 import { EMPTY_MANIFEST, type Manifest, type ManifestRule } from "@sluice/proto/manifest/manifest";
 
 /** A small firewall of both families, a set, and a shaped device: one of each kind of object. */
@@ -50,6 +50,23 @@ export function firewall(options: { port?: number; rate?: string; office?: strin
       },
     ],
     deadlineMs: 10_000,
+  };
+}
+
+/** Drops what is on the list `bans`, of both families. */
+export function blocking(options: Parameters<typeof firewall>[0] = {}): Manifest {
+  const manifest = firewall(options);
+  return {
+    ...manifest,
+    lists: [{ list: "bans", sets: FAMILIES.map((family) => ({ name: listSet("bans", family), family })) }],
+    chains: manifest.chains.map((chain) =>
+      chain.name === "SL-INPUT"
+        ? {
+            ...chain,
+            rules: [...chain.rules, rule(`-m set --match-set ${listSet("bans", chain.family)} src -j DROP`)],
+          }
+        : chain,
+    ),
   };
 }
 

@@ -1,0 +1,120 @@
+import type { Agent } from "@sluice/agents/run/agent";
+import { waitUntil } from "@sluice/infra/process/wait-until";
+import { listSet } from "@sluice/proto/base/names";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { startTestAgent } from "./agent.ts";
+import { createFakeControl, type FakeControl } from "./fake-link.ts";
+import { blocking, firewall } from "./manifests.ts";
+import { createTestServer, type TestServer } from "./server.ts";
+
+let server: TestServer;
+let control: FakeControl;
+let agent: Agent | undefined;
+
+beforeEach(async () => {
+  server = await createTestServer();
+  control = createFakeControl();
+});
+afterEach(async () => {
+  await agent?.close();
+  agent = undefined;
+  await server.remove();
+});
+
+async function members(family: 4 | 6): Promise<string[]> {
+  const listed = await server.sh(`ipset list ${listSet("bans", family)} | sed '1,/^Members:/d'`);
+  return listed
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => line.split(" ")[0] ?? "")
+    .sort();
+}
+
+async function holds(family: 4 | 6, entries: string[]): Promise<void> {
+  await waitUntil(`${entries.join(" ")} in the kernel`, 10_000, async () => {
+    return JSON.stringify(await members(family)) === JSON.stringify([...entries].sort());
+  });
+}
+
+async function given(): Promise<void> {
+  agent = await startTestAgent(server, control, { intervals: { pollMs: 200 } });
+  control.issue(blocking(), 1);
+  await rest(1);
+}
+
+async function rest(outcomes: number): Promise<void> {
+  await waitUntil("the outcome", 15_000, () => control.outcomes().length === outcomes);
+  await waitUntil("rest", 10_000, () => agent?.status().state === "idle");
+}
+
+test("a list's members are there before the first rule that looks into it, and follow its deltas", async () => {
+  control.list("bans", ["203.0.113.7", "198.51.100.0/24", "2001:db8:bad::/48"]);
+  await given();
+  expect(control.outcomes()[0]).toMatchObject({ result: "confirmed" });
+  expect(await members(4)).toEqual(["198.51.100.0/24", "203.0.113.7"]);
+  expect(await members(6)).toEqual(["2001:db8:bad::/48"]);
+  control.list("bans", ["203.0.113.8"], ["203.0.113.7"]);
+  await holds(4, ["198.51.100.0/24", "203.0.113.8"]);
+  await waitUntil("the pulse", 5_000, () => agent?.status().lists.bans === 2);
+  expect(control.drifts()).toEqual([]);
+});
+
+test("what a list would block of this server itself is left out and told", async () => {
+  control.list("bans", ["192.0.2.10", "203.0.113.7", "2001:db8::/32"]);
+  await given();
+  expect(await members(4)).toEqual(["203.0.113.7"]);
+  expect(await members(6)).toEqual([]);
+});
+
+test("an emptied list is drift, and filled again from what the agent holds", async () => {
+  control.list("bans", ["203.0.113.7", "203.0.113.8"]);
+  await given();
+  await server.sh(`ipset flush ${listSet("bans", 4)}`);
+  await waitUntil("the drift", 10_000, () => control.drifts().length > 0);
+  expect(control.drifts()[0]).toMatchObject({
+    action: "repaired",
+    differences: [{ object: `set/${listSet("bans", 4)}` }],
+  });
+  await holds(4, ["203.0.113.7", "203.0.113.8"]);
+});
+
+test("a change that is undone doesn't take back what the list learned meanwhile", async () => {
+  control.list("bans", ["203.0.113.7"]);
+  await given();
+  control.confirm = async ({ phase }) => {
+    if (phase === "preflight") return { ok: true };
+    control.list("bans", ["203.0.113.8"], ["203.0.113.7"]);
+    return { ok: false, reason: "no" };
+  };
+  control.issue(blocking({ port: 2222 }), 2);
+  await rest(2);
+  expect(control.outcomes()[1]).toMatchObject({ result: "reverted" });
+  await holds(4, ["203.0.113.8"]);
+});
+
+test("a list outgrows its set and is held whole", async () => {
+  control.list("bans", ["203.0.113.7"]);
+  await given();
+  const many = Array.from({ length: 70_000 }, (_, n) => `100.${64 + (n >> 16)}.${(n >> 8) & 255}.${n & 255}`);
+  control.list("bans", many);
+  await waitUntil("all of them", 30_000, async () =>
+    (await server.sh(`ipset list -t ${listSet("bans", 4)}`)).includes("Number of entries: 70001"),
+  );
+});
+
+test("when no manifest uses a list any more, its sets go", async () => {
+  control.list("bans", ["203.0.113.7"]);
+  await given();
+  control.issue(firewall(), 2);
+  await rest(2);
+  expect(await server.sh("ipset list -n")).not.toContain("sl-l-bans");
+});
+
+test("an agent without NATS fills its lists from its own disk", async () => {
+  control.list("bans", ["203.0.113.7"]);
+  await given();
+  await agent?.close();
+  await server.sh(`ipset flush ${listSet("bans", 4)}`);
+  agent = await startTestAgent(server, { connect: () => new Promise(() => undefined) });
+  await holds(4, ["203.0.113.7"]);
+});
