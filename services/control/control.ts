@@ -20,6 +20,7 @@ import { type LateLink, lateLink } from "./loops/late-link.ts";
 import { createLinkIn } from "./loops/link-in.ts";
 import { createDesiredPublisher } from "./loops/publish-desired.ts";
 import { createListPublisher } from "./loops/publish-lists.ts";
+import { createEventRelay } from "./loops/relay.ts";
 import { Documents } from "./policies/documents.ts";
 import { Protected } from "./servers/protected.ts";
 import { Pulses } from "./servers/pulses.ts";
@@ -109,7 +110,11 @@ async function startOn(database: Database, options: ControlOptions): Promise<Con
   await projector.catchUp();
   const { link, ...rest } = await createServices(database, options, { signingKey, authority });
   const services: Services = { ...rest, link, appender, projections: projector };
-  const publishers = [createDesiredPublisher(services), createListPublisher(services)];
+  const publishers = [
+    createDesiredPublisher(services),
+    createListPublisher(services),
+    createEventRelay(services),
+  ];
   const linkIn = createLinkIn(services, () => {
     for (const publisher of publishers) publisher.again();
   });

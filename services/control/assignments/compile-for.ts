@@ -5,10 +5,10 @@ import type { Facts } from "@sluice/proto/manifest/facts";
 import { EMPTY_MANIFEST } from "@sluice/proto/manifest/manifest";
 import type { PolicyDocument } from "@sluice/proto/policy/document";
 import { eq } from "drizzle-orm";
-import { compileKey } from "../compile/facts-digest.ts";
+import { compileKey, relevantFacts } from "../compile/facts-digest.ts";
 import type { AssignedPolicy, CompileInput } from "../compile/input.ts";
 import type { CompileMemo, Context } from "../context/services.ts";
-import { factsOf } from "../servers/record-facts.ts";
+import { factsOf } from "../servers/facts.ts";
 import type { Assigned } from "../servers/state.ts";
 import { EMPTY_MANIFEST_DIGEST, keepManifest } from "./manifests.ts";
 
@@ -45,15 +45,14 @@ export async function compileFor(ctx: Context, request: CompileFor): Promise<Com
   const lists = request.lists ?? (await listFamilies(ctx));
   const input = { assigned: documents.assigned, server: { name: server, labels }, facts, lists };
   const result = await compileOnce(ctx, input);
-  return result.ok ? { ...result, factsDigest: digestOf(facts) } : result;
+  return result.ok ? { ...result, factsDigest: digestOf(relevantFacts(facts)) } : result;
 }
 
 const MOST_KEPT = 2_000;
 
 /** Servers that are alike in all that compile reads share one compile. */
 async function compileOnce(ctx: Context, input: CompileInput): Promise<CompileMemo> {
-  // the key tells "has the shaped devices" from "lacks one, and has these" by the devices: none says nothing
-  const key = `${compileKey(input)} ${input.facts.devices.length > 0}`;
+  const key = compileKey(input);
   const known = ctx.compiled.get(key);
   if (known !== undefined) return known;
   const result = ctx.compile(input);

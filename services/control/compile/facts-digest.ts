@@ -48,7 +48,7 @@ export function compileKey({ assigned, server, facts, lists }: CompileInput): st
   const isMissing = shaped.some((device) => !relevant.devices.includes(device));
   return digestOf({
     policies: policies.map(({ vars, ...policy }) => ({ ...policy, vars: Object.fromEntries(vars) })),
-    facts: { ...relevant, devices: isMissing ? relevant.devices : [] },
+    facts: { ...relevant, devices: isMissing ? relevant.devices : null },
     lists: Object.fromEntries(
       Object.entries(lists).map(([name, { families }]) => [name, [...families].sort((a, b) => a - b)]),
     ),

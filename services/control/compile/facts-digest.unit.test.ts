@@ -18,6 +18,7 @@ test.each([
   ["a revision", { assigned: [{ revision: 2, document: webEdge() }] }],
   ["a capability", { facts: factsWith({ filters: ["u32"] }) }],
   ["a shaped device that is missing", { facts: factsWith({}, ["eth1"]) }],
+  ["having no device at all", { facts: factsWith({}, []) }],
   ["a list's families", { lists: { blocklist: { families: [4] as const } } }],
 ])("%s makes another key", (_, parts) => {
   expect(compileKey(inputWith([webEdge()], parts))).not.toBe(key);

@@ -12,7 +12,7 @@ import { putBlob } from "./blobs.ts";
 import { type Buckets, ensureStreams, openBuckets } from "./buckets.ts";
 import { connectNats, type NatsLogin } from "./connect.ts";
 import type { LinkIn, LinkOut } from "./link.ts";
-import { consumeReports, type ReportLog } from "./reports.ts";
+import { consumeReports, ensureReportConsumer, type ReportLog } from "./reports.ts";
 
 export interface ControlLinkOptions {
   login: NatsLogin;
@@ -26,8 +26,8 @@ export type ControlLink = LinkOut & {
 };
 
 /**
- * NATS for control: see LinkOut and LinkIn for what it promises. After every reconnection the streams and buckets are
- * made again where they are missing, before anything else is put.
+ * NATS for control: see LinkOut and LinkIn for what it promises. After every reconnection the streams, buckets
+ * and the consumer of reports are made again where they are missing, before anything else is put.
  */
 export async function createControlLink(options: ControlLinkOptions, linkIn: LinkIn): Promise<ControlLink> {
   const { signingKey, log } = options;
@@ -56,7 +56,7 @@ export async function createControlLink(options: ControlLinkOptions, linkIn: Lin
   connection.subscribe(subjects.allConfirms, {
     callback: (_error, message) => void onConfirm(message, linkIn, log),
   });
-  const reports = await patiently(() => consumeReports(client, manager, linkIn, log), stop.signal);
+  const reports = await patiently(() => consumeReports(client, linkIn, log), stop.signal);
   linkIn.onConnected();
 
   function put<T>(action: (open: Buckets) => Promise<T>): Promise<T> {
@@ -121,6 +121,7 @@ export async function createControlLink(options: ControlLinkOptions, linkIn: Lin
 
 async function prepare(connection: NatsConnection, manager: JetStreamManager): Promise<Buckets> {
   await ensureStreams(manager);
+  await ensureReportConsumer(manager);
   return await openBuckets(connection);
 }
 

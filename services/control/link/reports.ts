@@ -14,16 +14,8 @@ export interface ReportLog {
   warn(details: object, message: string): void;
 }
 
-/**
- * Hands every report to control, one after the other. One that can't be recorded now comes again; one that isn't
- * signed by its server's own key is dropped, and said so.
- */
-export async function consumeReports(
-  jetstream: JetStreamClient,
-  manager: JetStreamManager,
-  linkIn: LinkIn,
-  log: ReportLog,
-): Promise<{ close(): Promise<void> }> {
+/** Where control is in the stream of reports is kept by the broker. Made where it is missing. */
+export async function ensureReportConsumer(manager: JetStreamManager): Promise<void> {
   await manager.consumers.add(STREAMS.reports.name, {
     durable_name: CONSUMER,
     ack_policy: AckPolicy.Explicit,
@@ -31,6 +23,17 @@ export async function consumeReports(
     ack_wait: ACK_WAIT_NS,
     max_ack_pending: 256,
   });
+}
+
+/**
+ * Hands every report to control, one after the other. One that can't be recorded now comes again; one that isn't
+ * signed by its server's own key is dropped, and said so.
+ */
+export async function consumeReports(
+  jetstream: JetStreamClient,
+  linkIn: LinkIn,
+  log: ReportLog,
+): Promise<{ close(): Promise<void> }> {
   const consumer = await jetstream.consumers.get(STREAMS.reports.name, CONSUMER);
   const messages = await consumer.consume({ max_messages: 64 });
   const done = (async () => {

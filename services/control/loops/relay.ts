@@ -3,6 +3,7 @@ import { readPage } from "@sluice/db/log/read";
 import type { StoredEvent } from "@sluice/db/log/stored-event";
 import { canonicalJson } from "@sluice/proto/base/canonical";
 import type { Services } from "../context/services.ts";
+import type { Publisher } from "./publish-desired.ts";
 
 const PAGE = 100;
 /** NATS takes 1 MiB a message by default. */
@@ -10,35 +11,46 @@ const MOST_CHARACTERS = 900_000;
 
 /**
  * The log is the outbox: every event goes onto the EVENTS stream, in order, from where that stream ends. A second
- * relay is refused by the stream's expected sequence; nothing is lost or doubled.
+ * relay is refused by the stream's expected sequence; nothing is lost or doubled. A stream that came back empty, or
+ * without its end, is filled again from the log.
  */
-export async function relayEvents(services: Services, signal: AbortSignal): Promise<void> {
-  const { database, link, log } = services;
-  let last: number | undefined;
-  async function publishOn(): Promise<void> {
-    last ??= await link.lastEvent();
-    for (;;) {
-      const page = await readPage(database.db, last, PAGE);
-      for (const event of page) {
-        if (signal.aborted) return;
-        await link.putEvent(event.seq, event.type, textOf(event));
-        last = event.seq;
-      }
-      if (page.length < PAGE) return;
-    }
-  }
-  await follow(
-    database,
-    async () => {
-      try {
-        await publishOn();
-      } catch (error) {
-        last = undefined; // look again where the stream ends
-        throw error;
-      }
+export function createEventRelay({ database, link, log }: Services): Publisher {
+  let look = true;
+
+  return {
+    again() {
+      look = true;
     },
-    { signal, log },
-  );
+
+    async run(signal) {
+      let last = 0;
+      look = true;
+      async function publishOn(): Promise<void> {
+        if (look) {
+          look = false;
+          last = await link.lastEvent();
+        }
+        for (;;) {
+          const page = await readPage(database.db, last, PAGE);
+          for (const event of page) {
+            if (signal.aborted) return;
+            await link.putEvent(event.seq, event.type, textOf(event));
+            last = event.seq;
+          }
+          if (page.length < PAGE) return;
+        }
+      }
+      await follow(
+        database,
+        () =>
+          publishOn().catch((error) => {
+            look = true; // where the stream ends isn't certain
+            throw error;
+          }),
+        { signal, log },
+      );
+    },
+  };
 }
 
 /** Without actor and reason: what people may ask to have erased doesn't leave the database. */

@@ -1,9 +1,9 @@
 import { factsTable, serverFactsTable } from "@sluice/db/schema/servers";
 import { digestOf } from "@sluice/proto/base/digest";
 import type { Facts } from "@sluice/proto/manifest/facts";
-import { eq } from "drizzle-orm";
 import { reconsider } from "../assignments/reconsider.ts";
 import type { Context } from "../context/services.ts";
+import { factsOf } from "./facts.ts";
 
 /**
  * A server says what it is. Facts are no events; where they change what the server must hold, that is one.
@@ -29,17 +29,4 @@ export async function recordFacts(ctx: Context, server: string, facts: Facts): P
     .insert(serverFactsTable)
     .values({ server, ...row })
     .onConflictDoUpdate({ target: serverFactsTable.server, set: row });
-}
-
-/** What a server last said of itself; undefined before its first report. */
-export async function factsOf(
-  ctx: Context,
-  server: string,
-): Promise<{ facts: Facts; digest: string; at: string } | undefined> {
-  const [row] = await ctx.database.db
-    .select({ facts: factsTable.facts, digest: factsTable.digest, at: serverFactsTable.at })
-    .from(serverFactsTable)
-    .innerJoin(factsTable, eq(factsTable.digest, serverFactsTable.digest))
-    .where(eq(serverFactsTable.server, server));
-  return row;
 }

@@ -1,9 +1,9 @@
 import type { ServerView } from "@sluice/proto/api/servers";
 import { standings, viewAssignment } from "../assignments/ls.ts";
 import type { Context } from "../context/services.ts";
+import { factsOf } from "./facts.ts";
 import { findServer } from "./find.ts";
 import { currentDrift, viewServerRow } from "./ls.ts";
-import { factsOf } from "./record-facts.ts";
 
 export async function showServer(ctx: Context, { server }: { server: string }): Promise<ServerView> {
   const row = await findServer(ctx, server);

@@ -6,7 +6,6 @@ import { sendPulse } from "../loops/control-pulse.ts";
 import { every } from "../loops/every.ts";
 import { keepRunning } from "../loops/keep-running.ts";
 import type { Publisher } from "../loops/publish-desired.ts";
-import { relayEvents } from "../loops/relay.ts";
 import { sweepPlans } from "../plans/sweep.ts";
 import { resumeRollouts, sweepRollouts } from "../rollouts/sweep.ts";
 
@@ -33,7 +32,6 @@ export async function runLoops(
   }
   await Promise.all([
     keepRunning("keeping the tables up", () => follow(database, project, until), until),
-    keepRunning("relaying events", (stop) => relayEvents(services, stop), until),
     ...publishers.map((publisher) => keepRunning("publishing", (stop) => publisher.run(stop), until)),
     every(timings.sweepMs, "looking for deadlines", sweep, until),
     every(timings.listSweepMs, "taking out expired addresses", () => expireEntries(sluice()), until),
