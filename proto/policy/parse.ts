@@ -91,7 +91,7 @@ function readPolicy(reader: Reader, root: SourceNode): PolicyDocument | undefine
     policy,
     description,
     targets,
-    vars: Object.fromEntries(vars),
+    vars: Object.fromEntries([...vars].map(([name, { document }]) => [name, document])),
     order,
     ...rest,
     drift,

@@ -63,7 +63,8 @@ export function shown(text: string): string {
   return /^[^\s\p{Cc}]+( [^\s\p{Cc}]+)*$/u.test(short) ? short : JSON.stringify(short);
 }
 
-/** No control characters: a message goes to terminals. */
+/** No control characters and no end of it: a message goes to terminals. */
 export function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, (sign) => `\\x${sign.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  const short = text.length > 500 ? `${text.slice(0, 500)}…` : text;
+  return short.replace(/\p{Cc}/gu, (sign) => `\\x${sign.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }

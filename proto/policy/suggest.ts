@@ -2,6 +2,7 @@
 export function closest(name: string, known: Iterable<string>): string | undefined {
   let best: { name: string; slips: number } | undefined;
   for (const candidate of known) {
+    if (Math.abs(candidate.length - name.length) > 2) continue;
     const slips = distance(name.toLowerCase(), candidate.toLowerCase());
     if (slips <= 2 && slips * 2 < candidate.length && slips < (best?.slips ?? 3))
       best = { name: candidate, slips };
@@ -11,7 +12,7 @@ export function closest(name: string, known: Iterable<string>): string | undefin
 
 /** `; did you mean x?`, or nothing. */
 export function didYouMean(name: string, known: Iterable<string>): string {
-  const meant = name.length > 40 ? undefined : closest(name, firstOf(known, 200));
+  const meant = name.length > 40 ? undefined : closest(name, firstOf(known, 100));
   return meant === undefined ? "" : `; did you mean ${meant}?`;
 }
 

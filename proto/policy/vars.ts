@@ -3,9 +3,17 @@ import { type Field, lineOfText, parsed } from "./fields.ts";
 import { type Reader, readFields, readMap, readValue } from "./reader.ts";
 import { type SourceNode, shown, type TextNode } from "./source-node.ts";
 import { didYouMean, oneOfNames } from "./suggest.ts";
-import { hasVariable, VARIABLE, VARIABLE_NAME, variablesIn } from "./variables.ts";
+import { VARIABLE, VARIABLE_NAME, variablesIn } from "./variables.ts";
 
-export type Variables = ReadonlyMap<string, PolicyVar>;
+export interface KnownVariable {
+  document: PolicyVar;
+  /** what it can be, the first of them unless a server or a label says otherwise; empty where it had a problem */
+  values: string[];
+}
+export type Variables = ReadonlyMap<string, KnownVariable>;
+
+/** More of them are left to compile, so that a file's cost stays near its size. */
+const VALUES_MAX = 20;
 
 /** A value becomes one word of a rule: it must not be empty, an option, or hold variables of its own. */
 const variableValue: Field<string> = parsed("a text that doesn't begin with a dash and holds no $", (text) =>
@@ -16,7 +24,7 @@ const variableValue: Field<string> = parsed("a text that doesn't begin with a da
 
 /** `vars`: a value, or a map of the value and what it is on some servers. */
 export function readVars(reader: Reader, node: SourceNode | undefined): Variables {
-  const vars = new Map<string, PolicyVar>();
+  const vars = new Map<string, KnownVariable>();
   const map = node && readMap(reader, node, "a map of variables");
   for (const [name, { key, value }] of map?.fields ?? []) {
     if (!VARIABLE_NAME.test(name))
@@ -25,11 +33,18 @@ export function readVars(reader: Reader, node: SourceNode | undefined): Variable
         expected: "letters, digits, _ and -, beginning with a letter or _",
       });
     const line = key.place.line;
+    const document = readVar(reader, value, line);
     // a variable whose value is wrong is still a variable: its uses are no second problem
-    const fallback = { value: "", servers: {}, labels: {}, line };
-    vars.set(name, readVar(reader, value, line) ?? fallback);
+    vars.set(name, {
+      document: document ?? { value: "", servers: {}, labels: {}, line },
+      values: document === undefined ? [] : valuesOf(document),
+    });
   }
   return vars;
+}
+
+function valuesOf({ value, servers, labels }: PolicyVar): string[] {
+  return [...new Set([value, ...Object.values(servers), ...Object.values(labels)])].slice(0, VALUES_MAX);
 }
 
 function readVar(reader: Reader, node: SourceNode, line: number): PolicyVar | undefined {
@@ -78,26 +93,18 @@ export function checkVariables(
   return unknown.length === 0;
 }
 
-const TEXTS_MAX = 100;
-
-/**
- * The text with every value that each of its variables can have, the others at their first; one text where it has none.
- * Bounded: compile looks at what a server gets in the end.
- */
+/** The text with the values that each of its variables can have, the others at their first; one where it has none. */
 export function possibleTexts(text: string, vars: Variables): string[] {
-  if (!hasVariable(text)) return [fill(text, new Map())];
-  const names = [...new Set(variablesIn(text).map(({ name }) => name))];
-  const first = new Map(names.map((name) => [name, vars.get(name)?.value ?? ""]));
-  // an empty value, or none, has had its problem already
-  if ([...first.values()].includes("")) return [];
-  const texts = names.flatMap((name) => {
-    const known = vars.get(name);
-    const values = known
-      ? [known.value, ...Object.values(known.servers), ...Object.values(known.labels)]
-      : [];
-    return values.slice(0, TEXTS_MAX).map((value) => fill(text, new Map(first).set(name, value)));
-  });
-  return [...new Set(texts)].slice(0, TEXTS_MAX);
+  const names = new Set(variablesIn(text).map(({ name }) => name));
+  const known = [...names].map((name) => ({ name, values: vars.get(name)?.values ?? [] }));
+  // what has no value has had its problem already
+  if (known.some(({ values }) => values.length === 0)) return [];
+  const first = new Map(known.map(({ name, values: [value = ""] }) => [name, value]));
+  const others = known.flatMap(({ name, values }) => values.slice(1).map((value) => ({ name, value })));
+  const filled = others
+    .slice(0, VALUES_MAX)
+    .map(({ name, value }) => fill(text, new Map(first).set(name, value)));
+  return [...new Set([fill(text, first), ...filled])];
 }
 
 function fill(text: string, values: ReadonlyMap<string, string>): string {
