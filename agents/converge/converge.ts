@@ -7,7 +7,7 @@ import { type Plan, readAll, renderAll } from "./kernel.ts";
 import type { Before, ConvergeParts, Issued, Outcome, Settle, Standing, Step } from "./parts.ts";
 import { ProbeFailed, probe } from "./probe.ts";
 import { refusalOf } from "./refusals.ts";
-import { rehearse } from "./rehearse.ts";
+import { rehearseOnce } from "./rehearse.ts";
 import { revert } from "./revert.ts";
 import { targetOf, withoutMembers } from "./target.ts";
 import { verify } from "./verify.ts";
@@ -61,17 +61,11 @@ export async function converge(
   }
 
   const target = targetOf(issued.manifest, parts.local(), parts.listEntries, before?.manifest);
-  const rehearsed = await step("rehearse", () =>
-    rehearse(parts, target, before?.isBuildable ? before : undefined),
-  );
+  const rehearsed = await step("rehearse", () => rehearseOnce(parts, target, before));
   if (!rehearsed.ok) return await refused(rehearsed.refusal);
   const { want } = rehearsed;
-  const next: Standing = {
-    issue: issued.issue,
-    manifest: issued.manifest,
-    target: withoutMembers(target),
-    want,
-  };
+  const { issue, manifest } = issued;
+  const next: Standing = { issue, manifest, target: withoutMembers(target), want };
 
   let plan: Plan;
   let inTheWay: string[] = [];

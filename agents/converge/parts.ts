@@ -84,8 +84,8 @@ export interface Standing {
 export interface Before {
   manifest: Manifest;
   target: Target;
-  /** false: this kernel refuses it by now, so the change from it can't be rehearsed, only undone */
-  isBuildable: boolean;
+  /** how the kernel spells it; undefined: this kernel refuses it by now, so the change from it can't be rehearsed */
+  want: Snapshots | undefined;
 }
 
 export type Outcome =

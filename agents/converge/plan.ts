@@ -3,7 +3,7 @@ import type { Manifest } from "@sluice/proto/manifest/manifest";
 import type { Refusal } from "@sluice/proto/wire/report";
 import { diffAll, readAll } from "./kernel.ts";
 import type { Before, ConvergeParts } from "./parts.ts";
-import { rehearse } from "./rehearse.ts";
+import { rehearseOnce } from "./rehearse.ts";
 import { targetOf } from "./target.ts";
 
 export interface PlanAnswer {
@@ -19,7 +19,7 @@ export async function plan(
   before: Before | undefined,
 ): Promise<PlanAnswer> {
   const target = targetOf(manifest, parts.local(), parts.listEntries, before?.manifest);
-  const rehearsed = await rehearse(parts, target, before?.isBuildable ? before : undefined);
+  const rehearsed = await rehearseOnce(parts, target, before);
   if (!rehearsed.ok) return { refusal: rehearsed.refusal, differences: [], warnings: [] };
   const have = await readAll(parts.drivers, parts.live, target);
   const differences = diffAll(parts.drivers, target, rehearsed.want, have);

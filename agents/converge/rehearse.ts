@@ -1,6 +1,7 @@
 import type { Difference } from "@sluice/proto/manifest/difference";
 import type { Refusal } from "@sluice/proto/wire/report";
 import type { Target } from "../drivers/driver.ts";
+import { same } from "../undo/plain-json.ts";
 import {
   closeAll,
   type Drivers,
@@ -10,7 +11,7 @@ import {
   type Snapshots,
   writeScripts,
 } from "./kernel.ts";
-import type { OpenRoom, Room } from "./parts.ts";
+import type { Before, OpenRoom, Room } from "./parts.ts";
 import { refusalOf } from "./refusals.ts";
 import { withoutMembers } from "./target.ts";
 
@@ -30,6 +31,17 @@ export type Rehearsed = { ok: true; want: Snapshots } | { ok: false; refusal: Re
 export interface RehearseParts {
   drivers: Drivers;
   openRoom: OpenRoom;
+}
+
+/** What was rehearsed already isn't again: the same content under a new generation costs a look. */
+export async function rehearseOnce(
+  parts: RehearseParts,
+  target: Target,
+  before: Before | undefined,
+): Promise<Rehearsed> {
+  if (before?.want === undefined) return await rehearse(parts, target);
+  if (same(withoutMembers(target), before.target)) return { ok: true, want: before.want };
+  return await rehearse(parts, target, before);
 }
 
 export async function rehearse(

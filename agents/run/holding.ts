@@ -66,10 +66,10 @@ export async function openHolding(
     refused: () => refused,
     standing: () => standing,
     before() {
-      if (standing !== undefined) return { ...standing, isBuildable: true };
+      if (standing !== undefined) return standing;
       const parsed = applied && parseManifest(applied.manifest, applied.digest);
       if (!parsed?.ok) return undefined;
-      return { manifest: parsed.manifest, target: targetFor(parsed.manifest), isBuildable: false };
+      return { manifest: parsed.manifest, target: targetFor(parsed.manifest), want: undefined };
     },
     setStanding(next) {
       standing = next;

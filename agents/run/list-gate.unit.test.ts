@@ -1,0 +1,64 @@
+import { expect, test } from "vitest";
+import type { Target } from "../drivers/driver.ts";
+import { createListGate } from "./list-gate.ts";
+
+const SET = {
+  name: "sl-l-bans-4",
+  type: "hash:net",
+  family: 4,
+  options: [],
+  entries: [],
+  use: "list",
+} as const;
+const TARGET: Target = {
+  sets: [SET],
+  chains: [],
+  hooks: [],
+  devices: [],
+  external: { chains: [], sets: [] },
+};
+
+function given(options: { target?: Target; refuses?: boolean } = {}) {
+  const sent: string[] = [];
+  const rebuilt: string[] = [];
+  const gate = createListGate({
+    target: () => options.target,
+    async send({ text }) {
+      if (options.refuses) throw new Error("Hash is full");
+      sent.push(text);
+    },
+    rebuild: async (name) => void rebuilt.push(name),
+    log: () => undefined,
+  });
+  return { gate, sent, rebuilt };
+}
+
+test("lines reach the kernel in the form that the waiting child takes", async () => {
+  const { gate, sent } = given({ target: TARGET });
+  await gate.write(["add sl-l-bans-4 192.0.2.1 timeout 60 -exist", "del sl-l-bans-4 192.0.2.2 -exist"]);
+  expect(sent).toEqual(["add -exist sl-l-bans-4 192.0.2.1 timeout 60\ndel -exist sl-l-bans-4 192.0.2.2\n"]);
+});
+
+test("lines for a set that doesn't stand are dropped: it is filled whole when it is built", async () => {
+  const { gate, sent } = given({ target: TARGET });
+  await gate.write(["add sl-l-other-4 192.0.2.1 -exist"]);
+  expect(sent).toEqual([]);
+});
+
+test("lines that come during a change are written after it, once and in order, also when it fails", async () => {
+  const { gate, sent } = given({ target: TARGET });
+  const change = gate.hold(async () => {
+    await gate.write(["add sl-l-bans-4 192.0.2.1 -exist"]);
+    await gate.write(["del sl-l-bans-4 192.0.2.1 -exist"]);
+    expect(sent).toEqual([]);
+    throw new Error("refused");
+  });
+  await expect(change).rejects.toThrow("refused");
+  expect(sent).toEqual(["add -exist sl-l-bans-4 192.0.2.1\ndel -exist sl-l-bans-4 192.0.2.1\n"]);
+});
+
+test("a set that refuses more is built anew", async () => {
+  const { gate, rebuilt } = given({ target: TARGET, refuses: true });
+  await gate.write(["add sl-l-bans-4 192.0.2.1 -exist", "add sl-l-bans-4 192.0.2.3 -exist"]);
+  expect(rebuilt).toEqual(["sl-l-bans-4"]);
+});
