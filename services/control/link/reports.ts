@@ -8,6 +8,8 @@ import type { LinkIn } from "./link.ts";
 
 const CONSUMER = "control";
 const RETRY_MS = 1_000;
+/** A request that a broker lost with its store is made again after about this long. */
+const PULL_MS = 5_000;
 const ACK_WAIT_NS = 60 * 1e9;
 
 export interface ReportLog {
@@ -35,7 +37,7 @@ export async function consumeReports(
   log: ReportLog,
 ): Promise<{ close(): Promise<void> }> {
   const consumer = await jetstream.consumers.get(STREAMS.reports.name, CONSUMER);
-  const messages = await consumer.consume({ max_messages: 64 });
+  const messages = await consumer.consume({ max_messages: 64, expires: PULL_MS });
   const done = (async () => {
     for await (const message of messages) await handle(message, linkIn, log);
   })();
