@@ -149,7 +149,7 @@ async function notes(database: Database): Promise<string[]> {
     select avg(length(body))::integer as bytes, count(*)::integer as events from events`;
   return [
     `Postgres ${settings?.version}, fsync ${settings?.fsync}, synchronous_commit ${settings?.commit}; Postgres and the callers share the cores`,
-    `${size?.events} events of ${size?.bytes} bytes on average; an event is three rows and seven index entries, a bare row is one and one`,
+    `${size?.events} events of ${size?.bytes} bytes on average; an event is three rows and twelve index entries, a bare row is one and one`,
     "the log has one connection and one batch in flight; bare inserts have a connection per caller",
   ];
 }

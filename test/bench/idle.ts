@@ -73,7 +73,7 @@ export const idle: Bench = {
         ),
       ],
       notes: [
-        `four agents and four bare processes over ${context.runs} windows; Node's flags: ${flags.join(" ") || "none"}`,
+        `four agents and four bare processes in windows of 20 s, ${context.runs} of them; Node's flags: ${flags.join(" ") || "none"}`,
         `children of an agent: ${names.join(", ") || "none"}; what it starts and what ends within a window counts as the agent's CPU`,
         "CPU time is counted by the kernel in steps of 10 ms",
       ],
