@@ -10,5 +10,7 @@ export async function revert(parts: ConvergeParts, refusal: Refusal): Promise<Re
   await noteRefusal(parts, refusal).catch(() => undefined); // a full disk is no reason to keep a bad change
   const outcome = await parts.undo.runner.revert();
   if (outcome === "reverted") return refusal;
-  return { ...refusal, reason: `${refusal.reason} (not all could be undone at once; drift repair goes on)` };
+  const why = parts.undo.folder.complaint();
+  const reason = `${refusal.reason} (not all could be undone at once, drift repair goes on: ${why})`;
+  return { ...refusal, reason };
 }

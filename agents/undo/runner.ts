@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { openSync, readFileSync, readlinkSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readlinkSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { SluiceError } from "@sluice/proto/base/errors";
 import type { UndoFolder, UndoOutcome } from "./undo-folder.ts";
@@ -39,7 +39,7 @@ export function createRunner({ folder, prefix = [], env = {} }: RunnerOptions): 
     const variables = { PATH: process.env.PATH ?? "", ...env };
     const unit = prefix.length === 0 && isSystemdInCharge() ? systemdUnit(variables) : [];
     const [program = "", ...args] = [...unit, ...command];
-    const log = openSync("/dev/null", "r+");
+    const log = openSync(folder.logFile, "a", 0o600);
     const child = spawn(program, args, {
       detached: true,
       stdio: ["ignore", log, log],
@@ -48,6 +48,7 @@ export function createRunner({ folder, prefix = [], env = {} }: RunnerOptions): 
     });
     child.on("error", () => {}); // then it never says that it watches
     child.unref();
+    closeSync(log);
   }
 
   return {

@@ -18,6 +18,10 @@ export interface UndoFolder {
   markConfirmed(): Promise<void>;
   isConfirmed(): boolean;
   outcome(): UndoOutcome;
+  /** what the runner complains to; under systemd that is the journal */
+  readonly logFile: string;
+  /** the last thing it complained of */
+  complaint(): string;
   /** the living runner */
   runner(): ProcessId | undefined;
   clear(): Promise<void>;
@@ -44,6 +48,7 @@ export function undoFolder(path: string): UndoFolder {
       const all = {
         ...files,
         "undo.sh": script,
+        log: "",
         orders: orders(NEVER_MS, "kill"),
         outcome: "pending \n",
         runner: `${" ".repeat(39)}\n`,
@@ -59,6 +64,8 @@ export function undoFolder(path: string): UndoFolder {
       await rename(file("confirmed.new"), file("confirmed"));
       await syncFolder(path);
     },
+    logFile: file("log"),
+    complaint: () => readText(file("log")).trim().split("\n").at(-1) ?? "",
     isConfirmed: () => existsSync(file("confirmed")),
     outcome() {
       const text = readText(file("outcome")).trim();

@@ -14,6 +14,7 @@
 # DIR/orders     due time in hundredths of a second since boot, and `kill` or `spare` (the agent's own order)
 # DIR/outcome    `pending`, then `reverted`, or `partial` where something would not go back
 # DIR/confirmed  there: nothing is to be undone
+# DIR/log        complaints, where no service manager keeps them
 # DIR/agent      pid, start time, and the mark in the environment of its children
 #
 # Never append to a rule set, never restore from a dump of one, never touch what is not listed in DIR.

@@ -224,3 +224,14 @@ function comparableCounters(text: string): string {
     .filter((line) => line.startsWith("["))
     .join("\n");
 }
+
+test("what can't be undone is told, with the kernel's words", async () => {
+  await server.sh(WRITE_BEFORE);
+  const { runner, folder } = await prepare(BEFORE, AFTER);
+  await runner.start();
+  await server.sh(CHANGES.join(";"));
+  await server.sh("iptables -N other; iptables -A other -j SL-y");
+  expect(await runner.revert()).toBe("partial");
+  expect(folder.complaint()).toMatch(/chain SL-y: .*(busy|in use|CHAIN_DEL failed)/i);
+  expect(await server.sh("iptables -S SL-INPUT")).toContain("--dport 22 -j SL-x");
+});
