@@ -61,11 +61,12 @@ test("who was there is remembered over a restart", async () => {
   expect(row).toMatchObject({ connected: true });
 });
 
+const MISSING = { driver: "iptables", object: "ip4/filter/SL-INPUT", kind: "missing" } as const;
+
 test("drift is current until it is mended, and the same within seconds is one event, counted", async () => {
   await world.join("drifter");
   const body: ReportBody = {
-    ...{ kind: "drift", generation: 1, action: "reported" },
-    differences: [{ driver: "iptables", object: "ip4/filter/SL-INPUT", kind: "missing" }],
+    ...{ kind: "drift", generation: 1, action: "reported", differences: [MISSING] },
     by: { pid: 7, tool: "iptables" },
   };
   for (const id of ["d1", "d2", "d2", "d3"]) await world.report("drifter", body, id);
@@ -81,6 +82,23 @@ test("drift is current until it is mended, and the same within seconds is one ev
     { action: "repaired", current: false, count: 1 },
     { action: "reported", current: false, count: 4 },
   ]);
+});
+
+test("a pulse from before a drift, heard after its report, doesn't end it; a later one does", async () => {
+  await world.join("straggler");
+  await world.report("straggler", {
+    kind: "drift",
+    generation: 1,
+    action: "reported",
+    differences: [MISSING],
+  });
+  world.pass(100, { pulses: false });
+  world.pulse("straggler");
+  expect(await world.client.drift.ls.query({ server: "straggler" })).toMatchObject([{ current: true }]);
+  const rows = await world.client.servers.ls.query({});
+  expect(rows.find(({ server }) => server === "straggler")).toMatchObject({ differences: 1 });
+  world.pass(5_000);
+  expect(await world.client.drift.ls.query({ server: "straggler" })).toEqual([]);
 });
 
 test("a repair is asked of the server itself, and recorded with who and why", async () => {

@@ -20,7 +20,9 @@ export interface BackendServer {
   address(family: Family): string;
   /** runs a tool on the server and returns what it says; throws when it fails */
   run(tool: string, ...args: string[]): Promise<string>;
-  /** `iptables` or `ip6tables` of the server's backend */
+  /** as `ip6tables-legacy` */
+  iptablesTool(family: Family): string;
+  /** runs it */
   iptables(family: Family, ...args: string[]): Promise<string>;
   /** packets counted by the rules of a table that mention `text` */
   packets(family: Family, table: string, text: string): Promise<number>;
@@ -35,7 +37,7 @@ export async function startBothBackends(
   const servers = lab.fabric.servers.map((host, index): BackendServer => {
     const { name, namespace } = host;
     const backend = BACKENDS[index] ?? "nft";
-    const base = (family: Family) => `${family === 4 ? "iptables" : "ip6tables"}-${backend}`;
+    const tool = (family: Family) => `${family === 4 ? "iptables" : "ip6tables"}-${backend}`;
     const run = (tool: string, ...args: string[]) => execIn(namespace, tool, args);
     return {
       name,
@@ -43,8 +45,9 @@ export async function startBothBackends(
       namespace,
       address: (family) => (family === 4 ? host.ipv4 : host.ipv6),
       run,
-      iptables: (family, ...args) => run(base(family), ...args),
-      packets: (family, table, text) => packetsOf(namespace, table, text, `${base(family)}-save`),
+      iptablesTool: tool,
+      iptables: (family, ...args) => run(tool(family), ...args),
+      packets: (family, table, text) => packetsOf(namespace, table, text, `${tool(family)}-save`),
       kernel: () => kernelText(namespace, backend),
     };
   });

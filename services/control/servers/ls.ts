@@ -39,9 +39,13 @@ export async function currentDrift(ctx: Context, server?: string): Promise<Map<s
   return new Map(rows.filter((row) => !mendedSince(ctx, row)).map((row) => [row.server, row]));
 }
 
+/** Pulses and reports come by different ways: a pulse from before the drift may be heard after its report. */
+const PULSE_UNDER_WAY_MS = 1_000;
+
 function mendedSince({ pulses }: Context, { server, at }: DriftRow): boolean {
   const last = pulses.of(server);
-  return last !== undefined && last.at > at && last.pulse.state === "idle" && last.pulse.differences === 0;
+  if (last === undefined || last.pulse.state !== "idle" || last.pulse.differences > 0) return false;
+  return Date.parse(last.at) > Date.parse(at) + PULSE_UNDER_WAY_MS;
 }
 
 export function viewServerRow(
@@ -54,7 +58,8 @@ export function viewServerRow(
   const last = ctx.pulses.of(server);
   const paused = pausedUntil !== null && pausedUntil > ctx.clock.now().toISOString();
   const isNews = drift !== undefined && (last === undefined || drift.at > last.at);
-  const differences = isNews ? drift.differences.length : (last?.pulse.differences ?? 0);
+  const reported = drift?.differences.length ?? 0;
+  const differences = isNews ? reported : last?.pulse.differences || reported;
   return {
     ...{ server, labels },
     state: stateOf({ row, standing, paused, differences }),
