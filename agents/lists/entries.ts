@@ -38,14 +38,14 @@ export function changeLines(
   const lines: string[] = [];
   for (const entry of del) {
     const family = familyOfEntry(entry);
-    if (families.includes(family)) lines.push(`del ${listSet(list, family)} ${entry} -exist`);
+    if (families.includes(family)) lines.push(`del -exist ${listSet(list, family)} ${entry}`);
   }
   for (const { entry, until } of add) {
     const family = familyOfEntry(entry);
     const seconds = remainingSeconds(until, nowMs);
     if (!families.includes(family)) continue;
-    if (seconds === undefined) lines.push(`del ${listSet(list, family)} ${entry} -exist`);
-    else lines.push(`add ${listSet(list, family)} ${entry} timeout ${seconds} -exist`);
+    if (seconds === undefined) lines.push(`del -exist ${listSet(list, family)} ${entry}`);
+    else lines.push(`add -exist ${listSet(list, family)} ${entry} timeout ${seconds}`);
   }
   return lines;
 }

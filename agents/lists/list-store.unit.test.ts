@@ -109,9 +109,9 @@ test("one delta is one line per address, in the family's own set", async () => {
   hear({ ok: true, value: owner.change([], ["192.0.2.1"]) });
   await store.settled();
   expect(lines).toEqual([
-    "add sl-l-bans-4 192.0.2.1 timeout 0 -exist",
-    "add sl-l-bans-6 2001:db8::1 timeout 0 -exist",
-    "del sl-l-bans-4 192.0.2.1 -exist",
+    "add -exist sl-l-bans-4 192.0.2.1 timeout 0",
+    "add -exist sl-l-bans-6 2001:db8::1 timeout 0",
+    "del -exist sl-l-bans-4 192.0.2.1",
   ]);
 });
 
@@ -121,7 +121,7 @@ test("an entry with a lifetime gets the kernel's own timeout, what is over is ta
   hear({ ok: true, value: owner.change(["192.0.2.1"], [], "2026-03-01T12:01:30.000Z") });
   hear({ ok: true, value: owner.change(["192.0.2.2"], [], "2026-03-01T11:00:00.000Z") });
   await store.settled();
-  expect(lines).toEqual(["add sl-l-bans-4 192.0.2.1 timeout 90 -exist", "del sl-l-bans-4 192.0.2.2 -exist"]);
+  expect(lines).toEqual(["add -exist sl-l-bans-4 192.0.2.1 timeout 90", "del -exist sl-l-bans-4 192.0.2.2"]);
   expect(store.entries("sl-l-bans-4")).toEqual(["192.0.2.1 timeout 90"]);
 });
 
@@ -133,9 +133,9 @@ test("a missed delta is made up from the head, and the kernel gets only what dif
   hear({ ok: true, value: owner.change(["192.0.2.3"], ["192.0.2.1"]) });
   await store.settled();
   expect(lines.slice(1)).toEqual([
-    "del sl-l-bans-4 192.0.2.1 -exist",
-    "add sl-l-bans-4 192.0.2.2 timeout 0 -exist",
-    "add sl-l-bans-4 192.0.2.3 timeout 0 -exist",
+    "del -exist sl-l-bans-4 192.0.2.1",
+    "add -exist sl-l-bans-4 192.0.2.2 timeout 0",
+    "add -exist sl-l-bans-4 192.0.2.3 timeout 0",
   ]);
   expect(store.revs()).toEqual({ bans: 3 });
 });
@@ -164,7 +164,7 @@ test("a protected address is never written, and said so", async () => {
   await store.use([BANS]);
   hear({ ok: true, value: owner.change(["10.0.0.1", "192.0.2.1"]) });
   await store.settled();
-  expect(lines).toEqual(["add sl-l-bans-4 192.0.2.1 timeout 0 -exist"]);
+  expect(lines).toEqual(["add -exist sl-l-bans-4 192.0.2.1 timeout 0"]);
   expect(reports).toEqual([{ kind: "skipped", list: "bans", rev: 1, entries: ["10.0.0.1"] }]);
   expect(store.entries("sl-l-bans-4")).toEqual(["192.0.2.1 timeout 0"]);
 });

@@ -31,7 +31,7 @@ export function createListGate(options: ListGateOptions): ListGate {
     const standing = new Set(
       options.target()?.sets.flatMap(({ use, name }) => (use === "list" ? [name] : [])) ?? [],
     );
-    const known = lines.map(existFirst).filter((line) => standing.has(setOf(line)));
+    const known = lines.filter((line) => standing.has(setOf(line)));
     if (known.length === 0) return;
     try {
       await options.send({
@@ -67,12 +67,7 @@ export function createListGate(options: ListGateOptions): ListGate {
   };
 }
 
-/** `add SET ENTRY -exist` → `add -exist SET ENTRY`: what the waiting ipset child takes. */
-function existFirst(line: string): string {
-  const match = /^(add|del) (?!-exist )(.*?)(?: -exist)?$/.exec(line);
-  return match === null ? line : `${match[1]} -exist ${match[2]}`;
-}
-
+/** The set of `add -exist SET ENTRY …`. */
 function setOf(line: string): string {
   return line.split(" ")[2] ?? "";
 }

@@ -33,23 +33,23 @@ function given(options: { target?: Target; refuses?: boolean } = {}) {
   return { gate, sent, rebuilt };
 }
 
-test("lines reach the kernel in the form that the waiting child takes", async () => {
+test("lines for a set that stands reach the kernel in one script", async () => {
   const { gate, sent } = given({ target: TARGET });
-  await gate.write(["add sl-l-bans-4 192.0.2.1 timeout 60 -exist", "del sl-l-bans-4 192.0.2.2 -exist"]);
+  await gate.write(["add -exist sl-l-bans-4 192.0.2.1 timeout 60", "del -exist sl-l-bans-4 192.0.2.2"]);
   expect(sent).toEqual(["add -exist sl-l-bans-4 192.0.2.1 timeout 60\ndel -exist sl-l-bans-4 192.0.2.2\n"]);
 });
 
 test("lines for a set that doesn't stand are dropped: it is filled whole when it is built", async () => {
   const { gate, sent } = given({ target: TARGET });
-  await gate.write(["add sl-l-other-4 192.0.2.1 -exist"]);
+  await gate.write(["add -exist sl-l-other-4 192.0.2.1"]);
   expect(sent).toEqual([]);
 });
 
 test("lines that come during a change are written after it, once and in order, also when it fails", async () => {
   const { gate, sent } = given({ target: TARGET });
   const change = gate.hold(async () => {
-    await gate.write(["add sl-l-bans-4 192.0.2.1 -exist"]);
-    await gate.write(["del sl-l-bans-4 192.0.2.1 -exist"]);
+    await gate.write(["add -exist sl-l-bans-4 192.0.2.1"]);
+    await gate.write(["del -exist sl-l-bans-4 192.0.2.1"]);
     expect(sent).toEqual([]);
     throw new Error("refused");
   });
@@ -59,6 +59,6 @@ test("lines that come during a change are written after it, once and in order, a
 
 test("a set that refuses more is built anew", async () => {
   const { gate, rebuilt } = given({ target: TARGET, refuses: true });
-  await gate.write(["add sl-l-bans-4 192.0.2.1 -exist", "add sl-l-bans-4 192.0.2.3 -exist"]);
+  await gate.write(["add -exist sl-l-bans-4 192.0.2.1", "add -exist sl-l-bans-4 192.0.2.3"]);
   expect(rebuilt).toEqual(["sl-l-bans-4"]);
 });
