@@ -2,6 +2,7 @@ import type { PgDatabase } from "drizzle-orm/pg-core";
 import { drizzle, type PostgresJsDatabase, type PostgresJsQueryResultHKT } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
 import { type Logger, silent } from "./logger.ts";
+import { createTransactions } from "./transactions.ts";
 import { waitForPostgres } from "./wait-for-postgres.ts";
 
 /**
@@ -9,7 +10,8 @@ import { waitForPostgres } from "./wait-for-postgres.ts";
  *
  * 1. Everything of ours lives in one Postgres schema, reached by search_path: no statement names it.
  * 2. No statement, lock or idle transaction lasts for ever.
- * 3. int8 comes back as a number; beyond 2^53 it throws.
+ * 3. A connection that is lost is an error of whoever used it and no more, in transactions too (transactions.ts).
+ * 4. int8 comes back as a number; beyond 2^53 it throws.
  *
  * Never use `sql.json()` nor pass a Date on `sql`: drizzle turns off that client's JSON and date serializers.
  * Pass JSON text (`${text}::text::jsonb`) and ISO strings; timestamps come back as text.
@@ -38,6 +40,10 @@ export interface ClientOptions {
   max: number;
   name: string;
   statementTimeoutMs: number;
+  /** for ever unless said */
+  idleTimeoutMs?: number;
+  /** a connection of it was closed, by whomever */
+  onClose?: () => void;
 }
 
 export interface Database extends AsyncDisposable {
@@ -61,14 +67,19 @@ const int8 = {
   },
 };
 
+const STATEMENT_TIMEOUT_MS = 30_000;
+const IDLE_TIMEOUT_MS = 60_000;
+
 export async function connect(url: string, options: ConnectOptions = {}): Promise<Database> {
   const schema = options.schema ?? "sluice";
   if (!/^[a-z_][a-z0-9_]{0,62}$/.test(schema))
     throw new Error(`${schema} can't be the name of a Postgres schema`);
 
-  function client({ max, name, statementTimeoutMs }: ClientOptions): Sql {
+  function client({ max, name, statementTimeoutMs, idleTimeoutMs, onClose }: ClientOptions): Sql {
     return postgres(url, {
       ...(options.host === undefined ? {} : { host: options.host }),
+      ...(onClose === undefined ? {} : { onclose: onClose }),
+      ...(idleTimeoutMs === undefined ? {} : { idle_timeout: idleTimeoutMs / 1000 }),
       max,
       types: { bigint: int8 },
       connect_timeout: 5,
@@ -84,8 +95,17 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
     });
   }
 
-  const sql = client({ max: options.max ?? 10, name: "sluice", statementTimeoutMs: 30_000 });
-  const close = () => sql.end({ timeout: 5 });
+  const max = options.max ?? 10;
+  const common = { name: "sluice", statementTimeoutMs: STATEMENT_TIMEOUT_MS };
+  const transactions = createTransactions((onClose) => {
+    const lane = client({ ...common, max: 1, idleTimeoutMs: IDLE_TIMEOUT_MS, onClose });
+    drizzle(lane); // sets how this client reads and writes timestamps and JSON
+    return lane;
+  }, max);
+  const sql: Sql = Object.assign(client({ ...common, max }), { begin: transactions.begin });
+  async function close(): Promise<void> {
+    await Promise.all([transactions.close(), sql.end({ timeout: 5 })]);
+  }
   try {
     await waitForPostgres(sql, {
       log: options.log ?? silent,

@@ -1,0 +1,131 @@
+import type postgres from "postgres";
+import type { Sql } from "./connect.ts";
+
+/**
+ * Transactions that survive the loss of their connection. postgres.js' own `begin` doesn't: it sends ROLLBACK on a
+ * connection that is gone, which throws where nobody can catch it and ends the process (porsager/postgres#1154, #1208);
+ * and what it sends late goes into whatever transaction has the connection by then.
+ *
+ * 1. A transaction has a client of its own, of one connection. When that is lost the client is dropped, so that no
+ *    statement of the transaction can ever run outside of it.
+ * 2. `begin` rejects then (CONNECTION_CLOSED), whatever `work` made of the failures of its statements.
+ * 3. It returns only when `work` has ended: a lock that the transaction holds isn't given away under its feet.
+ * 4. At most `most` at once; who comes later waits.
+ *
+ * Never use what `work` was given after its end.
+ */
+export interface Transactions {
+  begin<T>(work: (sql: TransactionSql) => Promise<T>): Promise<T>;
+  /** Lets those under way end (5 s); takes no more. */
+  close(): Promise<void>;
+}
+
+export type TransactionSql = postgres.ReservedSql<{ bigint: number }>;
+
+interface Lane {
+  client: Sql;
+  isLost: boolean;
+  /** rejects when the connection is lost */
+  lost: Promise<never>;
+}
+
+/** `open` makes a client of one connection that says when this is gone. */
+export function createTransactions(open: (onClose: () => void) => Sql, most: number): Transactions {
+  const lanes = new Set<Lane>();
+  const idle: Lane[] = [];
+  const waiting: PromiseWithResolvers<Lane>[] = [];
+  let closed = false;
+
+  function openLane(): Lane {
+    const { promise: lost, reject } = Promise.withResolvers<never>();
+    lost.catch(() => {});
+    const client = open(() => {
+      lane.isLost = true;
+      reject(connectionLost());
+      const index = idle.indexOf(lane);
+      if (index !== -1) drop(...idle.splice(index, 1));
+      void client.end({ timeout: 0 }); // rejects statements that hang on it
+    });
+    const lane: Lane = { client, isLost: false, lost };
+    lanes.add(lane);
+    return lane;
+  }
+
+  function drop(...gone: Lane[]): void {
+    for (const lane of gone) lanes.delete(lane);
+  }
+
+  async function take(): Promise<Lane> {
+    if (closed) throw connectionLost();
+    const free = idle.pop();
+    if (free !== undefined) return free;
+    if (lanes.size < most) return openLane();
+    const turn = Promise.withResolvers<Lane>();
+    waiting.push(turn);
+    return await turn.promise;
+  }
+
+  function giveBack(lane: Lane): void {
+    if (lane.isLost) drop(lane);
+    const next = waiting.shift();
+    if (next !== undefined) next.resolve(lane.isLost ? openLane() : lane);
+    else if (!lane.isLost) idle.push(lane);
+  }
+
+  return {
+    async begin(work) {
+      const lane = await take();
+      try {
+        return await run(lane, work);
+      } finally {
+        giveBack(lane);
+      }
+    },
+    async close() {
+      closed = true;
+      for (const { reject } of waiting.splice(0)) reject(connectionLost());
+      await Promise.all([...lanes].map(({ client }) => client.end({ timeout: 5 })));
+    },
+  };
+}
+
+async function run<T>(lane: Lane, work: (sql: TransactionSql) => Promise<T>): Promise<T> {
+  const reserved = await Promise.race([lane.client.reserve(), lane.lost]);
+  const sql = guarded(reserved, lane);
+  const say = (statement: string) => Promise.race([sql.unsafe(statement), lane.lost]);
+  try {
+    await say("begin");
+    let result: T;
+    try {
+      result = await work(sql);
+    } catch (error) {
+      if (!lane.isLost) await say("rollback");
+      throw error;
+    }
+    const { command } = await say("commit");
+    if (command !== "COMMIT") throw new Error("the transaction was undone: one of its statements had failed");
+    return result;
+  } finally {
+    if (!lane.isLost) reserved.release();
+  }
+}
+
+/** Refuses statements once the connection is lost: postgres.js would write them to nowhere. */
+function guarded(sql: TransactionSql, lane: Lane): TransactionSql {
+  return new Proxy(sql, {
+    apply(target, self, given) {
+      if (lane.isLost) throw connectionLost();
+      return Reflect.apply(target, self, given);
+    },
+    get(target, key) {
+      if (key === "unsafe" && lane.isLost) throw connectionLost();
+      return Reflect.get(target, key);
+    },
+  });
+}
+
+function connectionLost(): Error {
+  return Object.assign(new Error("the connection of the transaction was lost"), {
+    code: "CONNECTION_CLOSED",
+  });
+}
