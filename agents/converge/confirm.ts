@@ -5,7 +5,8 @@ import { parseEndpoint } from "./dial.ts";
 import type { ConvergeParts, Issued } from "./parts.ts";
 
 const PATH_TIMEOUT_MS = 5_000;
-const TRY_MIN_MS = 1_000;
+/** Longer than control dials `reach`: a shorter try would never hear its no. */
+const TRY_MIN_MS = 2_500;
 const TRY_MAX_MS = 10_000;
 const PAUSE_MS = 200;
 const DIAL_MS = 1_000;
@@ -34,20 +35,18 @@ export async function confirm(
   let { untilMs } = time;
   let extended = false;
   for (;;) {
-    const leftMs = untilMs - parts.clock.nowMs();
+    // the last look at control's endpoints is within the time, too
+    const lastAskMs = untilMs - DIAL_MS;
     let reason: string;
     try {
-      const reply = await parts.confirm(
-        request,
-        Math.min(leftMs, Math.max(TRY_MIN_MS, Math.min(TRY_MAX_MS, leftMs / 3))),
-      );
+      const reply = await parts.confirm(request, tryMs(lastAskMs - parts.clock.nowMs()));
       if (reply.ok) return;
       throw new ConfirmRefused(reply.reason);
     } catch (error) {
       if (error instanceof ConfirmRefused) throw error;
       reason = messageOf(error);
     }
-    if (parts.clock.nowMs() + PAUSE_MS < untilMs) {
+    if (parts.clock.nowMs() + PAUSE_MS < lastAskMs) {
       await delay(PAUSE_MS);
     } else if (!extended && (await takesConnections(parts))) {
       extended = true;
@@ -57,6 +56,11 @@ export async function confirm(
       throw new Error(`control could not be asked after the change: ${reason}`);
     }
   }
+}
+
+function tryMs(leftMs: number): number {
+  const wanted = Math.max(TRY_MIN_MS, Math.min(TRY_MAX_MS, leftMs / 3));
+  return Math.max(PAUSE_MS, Math.min(leftMs, wanted));
 }
 
 class ConfirmRefused extends Error {

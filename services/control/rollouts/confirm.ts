@@ -3,7 +3,8 @@ import type { ConfirmReply, ConfirmRequest } from "@sluice/proto/wire/envelope";
 import { standings } from "../assignments/ls.ts";
 import type { Context } from "../context/services.ts";
 
-const DIAL_MS = 3_000;
+/** Time for a SYN that was lost to be sent again; the server waits a little longer for the answer. */
+const DIAL_MS = 2_000;
 
 /**
  * May a server keep what it has just applied? Only if it is what it is assigned now, and every `reach` can be dialled
