@@ -44,7 +44,7 @@ export function formatDuration(ms: number): string {
 
 function parseUnit(text: string, units: Readonly<Record<string, number>>): number | undefined {
   const match = /^(\d+(?:\.\d+)?)([a-z]*)$/.exec(text.trim().toLowerCase());
-  const factor = match?.[2] === undefined ? undefined : units[match[2]];
+  const factor = match?.[2] !== undefined && Object.hasOwn(units, match[2]) ? units[match[2]] : undefined;
   if (match === null || factor === undefined) return undefined;
   return Math.round(Number(match[1]) * factor);
 }

@@ -52,6 +52,18 @@ export function parseRange(text: string): AddressRange | undefined {
   return { family, first: value & ~hosts, last: value | hosts };
 }
 
+const MAPPED = { first: 0xffff_0000_0000n, last: 0xffff_ffff_ffffn };
+
+/**
+ * The IPv4 text of what is written as an IPv4-mapped IPv6 address (`::ffff:192.0.2.1`, as dual-stack services log their
+ * clients). No packet carries one: the client itself speaks IPv4, so a rule or a set with it would never match.
+ */
+export function mappedIpv4({ family, first, last }: AddressRange): string | undefined {
+  if (family !== 6 || first < MAPPED.first || last > MAPPED.last) return undefined;
+  if (first === MAPPED.first && last === MAPPED.last) return undefined; // all of them: a rule against forgery
+  return formatRange({ family: 4, first: first - MAPPED.first, last: last - MAPPED.first });
+}
+
 /** One address: its family and its bits as a number. */
 export function parseAddress(text: string): { family: Family; value: bigint } | undefined {
   if (isIpv4(text)) return { family: 4, value: ipv4Value(text) };
@@ -78,15 +90,19 @@ export function prefixOf({ family, first, last }: AddressRange): number | undefi
 /** The fewest networks that cover exactly this range, in order. */
 export function networksOf({ family, first, last }: AddressRange): string[] {
   const networks: string[] = [];
-  let next = first;
-  while (next <= last) {
-    let size = 1n;
-    while (size < 1n << BigInt(BITS[family]) && next % (size * 2n) === 0n && next + size * 2n - 1n <= last)
-      size *= 2n;
+  for (let next = first; next <= last; ) {
+    const size = networkSizeAt(next, last);
     networks.push(formatRange({ family, first: next, last: next + size - 1n }));
     next += size;
   }
   return networks;
+}
+
+/** The largest power of two that `first` is a multiple of and that ends at `last` at the latest. */
+function networkSizeAt(first: bigint, last: bigint): bigint {
+  const fits = 1n << BigInt((last - first + 1n).toString(2).length - 1);
+  const aligned = first & -first;
+  return first === 0n || fits < aligned ? fits : aligned;
 }
 
 export function formatAddress(family: Family, value: bigint): string {

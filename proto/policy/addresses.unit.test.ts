@@ -4,6 +4,7 @@ import {
   canonicalEntry,
   familyOfAddress,
   formatAddress,
+  mappedIpv4,
   networksOf,
   parseAddress,
   parseRange,
@@ -101,4 +102,23 @@ test("the networks of a range follow each other from its first to its last addre
 test("the whole of either family is one network", () => {
   expect(networksOf({ family: 4, first: 0n, last: 2n ** 32n - 1n })).toEqual(["0.0.0.0/0"]);
   expect(networksOf({ family: 6, first: 0n, last: 2n ** 128n - 1n })).toEqual(["::/0"]);
+});
+
+test("networks of a range are as large as can be: none could be joined with its neighbour", () => {
+  expect(networksOf({ family: 4, first: 1n, last: 2n ** 32n - 2n })).toHaveLength(62);
+  expect(networksOf({ family: 6, first: 1n, last: 2n ** 128n - 2n })).toHaveLength(254);
+});
+
+test.each([
+  ["::ffff:192.0.2.7", "192.0.2.7"],
+  ["::ffff:c000:207", "192.0.2.7"],
+  ["::ffff:192.0.2.0/120", "192.0.2.0/24"],
+  ["::ffff:192.0.2.1-::ffff:192.0.2.5", "192.0.2.1-192.0.2.5"],
+  ["::ffff:0:0/96", undefined],
+  ["::fffe:192.0.2.7", undefined],
+  ["::ffff:0:0/95", undefined],
+  ["192.0.2.7", undefined],
+])("%s is the IPv4 address %s", (text, ipv4) => {
+  const range = parseRange(text);
+  expect(range && mappedIpv4(range)).toBe(ipv4);
 });

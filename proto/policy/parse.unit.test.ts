@@ -167,6 +167,8 @@ describe("each field refuses what it can't take, where it stands", () => {
     ["reach: [‸22]", "bad value for reach[0]"],
     ["reach: [‸tcp/65536]", "bad value for reach[0]"],
     ["protect: [‸0.0.0.0/0]", "protecting every address would leave nothing to block"],
+    ["protect: [10.0.0.0/8, ‸128.0.0.0/1]", "a network wider than /8 can't be protected"],
+    ["protect: [10.0.0.0/8, 'fc00::/7', ‸'2000::/3']", "a network wider than /7 can't be protected"],
     ["protect: [‸192.0.2.1-192.0.2.9]", "a range can't be protected: write its networks"],
     ["protect: [‸gateway]", "gateway is a name, which may resolve differently over time"],
     ["protect: [‸[]]", "this isn't an address"],

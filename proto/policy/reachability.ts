@@ -1,4 +1,5 @@
-import { canonicalEntry, familyOfAddress } from "./addresses.ts";
+import type { Family } from "../base/names.ts";
+import { canonicalEntry, familyOfAddress, parseRange, prefixOf } from "./addresses.ts";
 import type { PolicyDocument } from "./document.ts";
 import { type Field, parsed, wholeNumber } from "./fields.ts";
 import { type Reader, readFields, readList, readValue } from "./reader.ts";
@@ -9,6 +10,8 @@ import { checkVariables, possibleTexts, type Variables } from "./vars.ts";
 
 const PROBE = "address:port, such as 192.0.2.1:443 or [2001:db8::1]:443";
 const PROTECT = "an address or a network";
+/** 10.0.0.0/8 and fc00::/7: with wider ones, a policy could switch off what the others of its server block. */
+const PROTECT_WIDEST: Readonly<Record<Family, number>> = { 4: 8, 6: 7 };
 
 const reachPort: Field<number> = parsed("tcp/PORT, such as tcp/22", (text) =>
   text.startsWith("tcp/") ? wholeNumber(text.slice(4), 1, 65_535) : undefined,
@@ -93,8 +96,11 @@ function probeFault(text: string): string | undefined {
 }
 
 function protectFault(text: string): string | undefined {
-  const entry = canonicalEntry(text)?.entry;
-  if (entry === undefined) return addressFault(text);
-  if (entry.includes("-")) return "a range can't be protected: write its networks";
-  return entry.endsWith("/0") ? "protecting every address would leave nothing to block" : undefined;
+  const range = parseRange(text);
+  if (range === undefined) return addressFault(text);
+  const prefix = prefixOf(range);
+  if (prefix === undefined) return "a range can't be protected: write its networks";
+  if (prefix === 0) return "protecting every address would leave nothing to block";
+  const widest = PROTECT_WIDEST[range.family];
+  return prefix < widest ? `a network wider than /${widest} can't be protected` : undefined;
 }

@@ -1,5 +1,5 @@
 import type { Family } from "../base/names.ts";
-import { canonicalEntry, familyOfAddress } from "./addresses.ts";
+import { canonicalEntry, familyOfAddress, mappedIpv4, parseRange } from "./addresses.ts";
 import type { Reader } from "./reader.ts";
 import { addFamily, type RuleFamily } from "./rule-family.ts";
 import type { RuleOption } from "./rule-options.ts";
@@ -62,6 +62,10 @@ function ruleAddressFamily(text: string): AddressFamily {
     };
   if (text.includes("-"))
     return { ok: false, message: `${text} is a range`, expected: "-m iprange --src-range or --dst-range" };
+  const range = parseRange(text);
+  const ipv4 = range && mappedIpv4(range);
+  if (ipv4 !== undefined)
+    return { ok: false, message: `${text} is an IPv4 address written as IPv6`, expected: ipv4 };
   return { ok: true, family };
 }
 

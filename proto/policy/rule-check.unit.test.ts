@@ -36,6 +36,12 @@ describe("a rule that is more or less than one rule is refused at the word", () 
     ["‸--modp /bin/sh -j DROP", "--modp has no place in a rule"],
     ["‸-M /bin/sh -j DROP", "-M has no place in a rule"],
     ["‸-fM/bin/sh -j DROP", "-fM/bin/sh has no place in a rule"],
+    ["‸-4M/bin/sh -j DROP", "-4M/bin/sh has no place in a rule"],
+    ["‸-46jDROP", "-46jDROP has no place in a rule"],
+    ["‸-46 -j DROP", "-46 has no place in a rule"],
+    ["-m recent --name --comment ‸--modprobe=/bin/sh -j DROP", "--modprobe has no place in a rule"],
+    ["-m recent --set --name --comment -j ‸other", "no chain 'other' in table filter of this policy"],
+    ["-j LOG --log-prefix --comment --log-uid --comment ‸-tnat", "-tnat has no place in a rule"],
     ["‸--set-counters 1 2", "--set-counters has no place in a rule"],
     ["‸--jum ACCEPT", "--jum is a shortened option"],
     ["‸--match-s office src", "--match-s is a shortened option"],
@@ -76,6 +82,15 @@ describe("a rule that is more or less than one rule is refused at the word", () 
   });
 });
 
+test.each([
+  "-j LOG --log-prefix -- --log-uid",
+  "-m comment --comment -A -j DROP",
+  "-m comment --comment --jump -j LOG --log-prefix -x",
+  "-m statistic --mode random --probability -0.5 -j DROP",
+])("a text is a text, whatever it looks like: %s", (text) => {
+  expect(ruleOf(text)?.text).toBe(text);
+});
+
 describe("addresses are checked where they stand", () => {
   test.each([
     ["-s ‸300.1.1.1 -j DROP", "300.1.1.1 is no address"],
@@ -92,6 +107,7 @@ describe("addresses are checked where they stand", () => {
     ["{ rule: -s ‸192.0.2.1, family: ipv6 }", "this rule is IPv6 by family and IPv4 by 192.0.2.1"],
     ["-4 -s ‸2001:db8::1", "this rule is IPv4 by -4 and IPv6 by 2001:db8::1"],
     ["-s ‸$uplink", "eth0 is a name, which may resolve differently over time"],
+    ["-s ‸::ffff:192.0.2.1 -j DROP", "::ffff:192.0.2.1 is an IPv4 address written as IPv6"],
   ])("%s", (rule, message) => {
     expectRefusal(policyWithRule(rule), message);
   });
@@ -104,6 +120,7 @@ describe("addresses are checked where they stand", () => {
     "'! -s 192.0.2.1,192.0.2.2 -j DROP'",
     "-s 2001:db8::/32 ! -d 2001:db8::1 -j DROP",
     "-s $admin -j DROP",
+    "-s ::ffff:0:0/96 -j DROP",
     "-m iprange --src-range 192.0.2.1-192.0.2.9 -j DROP",
   ])("%s passes", (rule) => {
     expect(ruleOf(rule)).toBeDefined();

@@ -9,7 +9,10 @@ import { hasVariable } from "./variables.ts";
  * together. Everything else is left to the server's own iptables.
  */
 
-/** Options whose value is free text and may look like an option itself. */
+/**
+ * Options whose value is free text and may look like an option itself. But only where such a word can't be a value: in
+ * `--name --comment --modprobe=X` the comment is a name, and what follows is an option.
+ */
 const TEXT_OPTIONS = new Set([
   "--comment",
   "--log-prefix",
@@ -75,7 +78,7 @@ const IN_THEIR_OWN_RIGHT = new Set(["set", "pol", "proto"]);
 /** `--option=value` and `-sVALUE` in two words each, as getopt reads them; texts and everything else as they are. */
 export function separateValues(words: readonly RuleWord[]): RuleWord[] {
   return words.flatMap((word, index) => {
-    if (TEXT_OPTIONS.has(words[index - 1]?.text ?? "")) return [word];
+    if (isTextOption(words, index - 1)) return [word];
     const cut = /^(--[a-z][a-z0-9-]*)=(.*)$/is.exec(word.text) ?? /^(-[psdiojgm])(.+)$/s.exec(word.text);
     const [, option, value] = cut ?? [];
     return option === undefined || value === undefined
@@ -102,10 +105,25 @@ export interface RuleOption {
 export function* optionsOf(words: readonly RuleWord[]): Generator<RuleOption> {
   for (let index = 0; index < words.length; index += 1) {
     const { text: name, at } = words[index] ?? { text: "", at: 0 };
-    if (!/^-[^\d]/.test(name) && !/^-[46]$/.test(name)) continue;
+    if (!isOption(name)) continue;
     yield { index, name, at, value: words[index + 1], negated: words[index - 1]?.text === "!" };
-    if (TEXT_OPTIONS.has(name)) index += 1;
+    if (isTextOption(words, index)) index += 1;
   }
+}
+
+function isTextOption(words: readonly RuleWord[], index: number): boolean {
+  const before = words[index - 1]?.text ?? "";
+  return TEXT_OPTIONS.has(words[index]?.text ?? "") && !(isOption(before) && !isTextValue(words, index - 1));
+}
+
+/** The word is the text of the option before it. */
+function isTextValue(words: readonly RuleWord[], index: number): boolean {
+  return index > 0 && isTextOption(words, index - 1);
+}
+
+/** Whatever begins with a dash and is no negative number; of digits, getopt takes 4 and 6 for options. */
+function isOption(word: string): boolean {
+  return /^-./s.test(word) && (/^-[46]+$/.test(word) || !/^-\d+(\.\d+)?$/.test(word));
 }
 
 /** Why a rule can't have this option, and what to do instead; undefined where it can. */

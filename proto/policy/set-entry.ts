@@ -1,5 +1,5 @@
 import type { Family } from "../base/names.ts";
-import { parseRange, prefixOf } from "./addresses.ts";
+import { mappedIpv4, parseRange, prefixOf } from "./addresses.ts";
 import { splitWords } from "./rule-words.ts";
 import type { Part } from "./set-types.ts";
 
@@ -119,7 +119,7 @@ function checkPart(word: string, part: Part, type: string): CheckedPart {
       );
     case "iface":
       return one(
-        /^(physdev:)?[^\s/:"']{1,15}$/.test(word),
+        /^(physdev:)?[^\s/:"'\p{Cc}]{1,15}$/u.test(word),
         "this isn't a device",
         "a name of at most 15 characters",
       );
@@ -136,6 +136,9 @@ function checkAddresses(word: string, part: "ip" | "net", type: string): Checked
       message: addressFault(word),
       expected: part === "net" ? "an address, network or range" : "an address",
     };
+  const ipv4 = mappedIpv4(range);
+  if (ipv4 !== undefined)
+    return { ok: false, message: `${word} is an IPv4 address written as IPv6`, expected: ipv4 };
   const { family, first, last } = range;
   if (part === "ip") return { ok: true, family, members: last - first + 1n };
   // ipset can't store a prefix of 0 but in hash:net,iface

@@ -23,7 +23,8 @@ export const CREATE_OPTIONS = {
   netmask: optional(integer(1, 128)),
   bitmask: optional(matching("an address used as a mask", /^[0-9a-fA-F.:]+$/)),
   markmask: optional(matching("a mask such as 0xff", /^0x[0-9a-fA-F]{1,8}$/)),
-  hashsize: optional(integer(64, 2 ** 31)),
+  // 8 bytes a bucket, taken at once: 128 MiB
+  hashsize: optional(integer(64, 2 ** 24)),
   maxelem: optional(integer(1, 0xffffffff)),
   bucketsize: optional(integer(2, 14)),
   initval: optional(matching("a number such as 0x1a2b3c4d", /^0x[0-9a-fA-F]{1,8}$/)),

@@ -73,6 +73,12 @@ describe("what can't be in a set is refused where it stands", () => {
     ],
     ["{ type: hash:net, entries: [‸300.1.1.1] }", "300.1.1.1 is no address"],
     [
+      "{ type: hash:net, entries: ['‸::ffff:c000:200/120'] }",
+      "::ffff:c000:200/120 is an IPv4 address written as IPv6",
+    ],
+    ["{ type: hash:ip, hashsize: ‸16777217 }", "bad value for hashsize"],
+    ["{ type: 'hash:net,iface', entries: [‸\"192.0.2.0/24,et\\ah0\"] }", "this isn't a device"],
+    [
       "{ type: hash:net, entries: [‸office.example] }",
       "office.example is a name, which may resolve differently over time",
     ],

@@ -2,7 +2,7 @@
  * `$name` and `${name}` stand for a variable, `$$` for a dollar sign; any other `$` is itself. Names hold dashes, so
  * before a dash that isn't the name's, write `${from}-${to}`.
  */
-export const VARIABLE = /\$(?:\$|\{([^}]*)\}|([A-Za-z_][A-Za-z0-9_-]*))/g;
+export const VARIABLE = /\$(?:\$|\{([^{}$]*)\}|([A-Za-z_][A-Za-z0-9_-]*))/g;
 
 export const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_-]*$/;
 

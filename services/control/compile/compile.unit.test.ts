@@ -501,3 +501,15 @@ test("a closed INPUT without a way back or a proof of the way in is warned of", 
   });
   expect(open).toMatchObject({ ok: true, warnings: [] });
 });
+
+test("thousands of chains in a row are followed to their end", () => {
+  const chains = Array.from({ length: 5_000 }, (_, i) => chain("mangle", `c${i}`, [`-j c${i + 1}`]));
+  const way = [
+    chain("mangle", "INPUT", ["-j c0"]),
+    ...chains,
+    chain("mangle", "c5000", ["-s 192.0.2.1 -j DROP"]),
+  ];
+  const manifest = compiled(inputWith([documentWith(firewallOf(...way))]));
+  expect(manifest.chains.find(({ name }) => name === "SL-INPUT")?.rules[0]?.args).toBe("-i lo -j ACCEPT");
+  expect(manifest.chains.filter(({ family }) => family === 6)).toEqual([]);
+});

@@ -101,14 +101,14 @@ export function canDrop(compiled: readonly CompiledChain[], table: TableName, ho
   const inTable = new Map(
     compiled.filter((chain) => chain.table === table).map((chain) => [chain.name, chain]),
   );
-  const seen = new Set<string>();
-  const walk = (name: string): boolean => {
-    const chain = inTable.get(name);
-    if (chain === undefined || seen.has(name)) return false;
-    seen.add(name);
-    return chain.rules.some((rule) => rule.drops || (rule.next !== undefined && walk(rule.next.chain)));
-  };
-  return walk(hook);
+  // a table may have thousands of chains in a row
+  const seen = new Set<string>([hook]);
+  for (const name of seen)
+    for (const rule of inTable.get(name)?.rules ?? []) {
+      if (rule.drops) return true;
+      if (rule.next !== undefined) seen.add(rule.next.chain);
+    }
+  return false;
 }
 
 /**
@@ -116,21 +116,26 @@ export function canDrop(compiled: readonly CompiledChain[], table: TableName, ho
  * bring up the IPv6 nat table. A `goto` stays, since even an empty chain ends the one it left.
  */
 function narrowJumps(compiled: CompiledChain[]): void {
-  const byKey = new Map(compiled.map((chain) => [chainKey(chain), chain]));
-  const familiesOf = (chain: CompiledChain | undefined): readonly Family[] =>
-    chain === undefined || chain.rules.length === 0
-      ? FAMILIES
-      : FAMILIES.filter((family) => rulesOf(chain, family).length > 0);
-  for (let changed = true; changed; ) {
-    changed = false;
-    for (const chain of compiled) {
-      for (const rule of chain.rules) {
-        if (rule.next === undefined || rule.next.goto) continue;
-        const reached = familiesOf(byKey.get(chainKey({ table: chain.table, name: rule.next.chain })));
-        const kept = rule.families.filter((family) => reached.includes(family));
-        changed ||= kept.length < rule.families.length;
-        rule.families = kept;
-      }
+  const jumps = compiled.flatMap((from) =>
+    from.rules.flatMap((rule) => {
+      const isJump = rule.next !== undefined && !rule.next.goto;
+      return isJump
+        ? [{ from, rule, to: chainKey({ table: from.table, name: rule.next?.chain ?? "" }) }]
+        : [];
+    }),
+  );
+  const jumpsTo = Map.groupBy(jumps, ({ to }) => to);
+  const familiesOf = (chain: CompiledChain): readonly Family[] =>
+    chain.rules.length === 0 ? FAMILIES : FAMILIES.filter((family) => rulesOf(chain, family).length > 0);
+  // a chain that lost a family is looked at again, for the sake of those that jump to it
+  const toLookAt = [...compiled];
+  for (let chain = toLookAt.pop(); chain !== undefined; chain = toLookAt.pop()) {
+    const reached = familiesOf(chain);
+    for (const { from, rule } of jumpsTo.get(chainKey(chain)) ?? []) {
+      const kept = rule.families.filter((family) => reached.includes(family));
+      if (kept.length === rule.families.length) continue;
+      rule.families = kept;
+      toLookAt.push(from);
     }
   }
 }

@@ -67,7 +67,7 @@ function addBlocks(assembly: Assembly, { blocks }: PolicyDocument, report: Repor
   const { lists } = assembly.input;
   for (const [index, { list, direction, line }] of blocks.entries()) {
     const at: Spot = { line, path: `blocks[${index}]` };
-    const known = lists[list];
+    const known = Object.hasOwn(lists, list) ? lists[list] : undefined;
     if (known === undefined) {
       const names = listed(
         Object.keys(lists).sort(compareText),

@@ -54,6 +54,26 @@ const cases: [what: string, parts: Partial<PolicyDocument>, problem: string, mor
       "web-edge:7:1: there is no list bans (at blocks[0], found bans, expected blocklist)",
     ],
     [
+      "a list by a name that every object has",
+      { blocks: [{ list: "constructor", direction: "in", line: 7 }] },
+      "there is no list constructor",
+    ],
+    [
+      "an ingress match by such a protocol",
+      ingress("-p constructor"),
+      "an ingress class can't match this protocol",
+    ],
+    [
+      "sets that stand for more members than anybody could hold",
+      {
+        sets: [
+          set("a", "hash:ip", ["10.0.0.0/16", "10.1.0.0/16"]),
+          set("b", "hash:ip", ["10.2.0.0/16", "10.3.0.0/16", "10.4.0.0/16"]),
+        ],
+      },
+      "web-edge:12:1: the sets of this policy have more than 262144 members (at sets.b.entries[2], found 10.4.0.0/16",
+    ],
+    [
       "an unknown list in a rule",
       input("-m set --match-set list:bans src -j DROP"),
       "there is no list bans (at firewall.filter.INPUT[0], found list:bans, expected list:blocklist)",

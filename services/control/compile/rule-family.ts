@@ -30,46 +30,56 @@ const ADDRESS_OPTIONS = new Set([
   "--dst-pfx",
 ]);
 
-const PROTOCOLS: Readonly<Record<string, Family>> = {
-  icmp: 4,
-  "1": 4,
-  igmp: 4,
-  "2": 4,
-  icmpv6: 6,
-  "ipv6-icmp": 6,
-  "58": 6,
-  "mobility-header": 6,
-  "ipv6-mh": 6,
-  mh: 6,
-  "135": 6,
-};
+const PROTOCOLS: ReadonlyMap<string, Family> = new Map(
+  Object.entries<Family>({
+    icmp: 4,
+    "1": 4,
+    igmp: 4,
+    "2": 4,
+    icmpv6: 6,
+    "ipv6-icmp": 6,
+    "58": 6,
+    "mobility-header": 6,
+    "ipv6-mh": 6,
+    mh: 6,
+    "135": 6,
+  }),
+);
 
 /** Matches and targets that only one family has. */
-const MATCHES: Readonly<Record<string, Family>> = {
-  icmp: 4,
-  ttl: 4,
-  realm: 4,
-  icmp6: 6,
-  icmpv6: 6,
-  hl: 6,
-  rt: 6,
-  frag: 6,
-  hbh: 6,
-  dst: 6,
-  ipv6header: 6,
-  eui64: 6,
-  mh: 6,
-};
-const TARGETS: Readonly<Record<string, Family>> = {
-  TTL: 4,
-  ECN: 4,
-  CLUSTERIP: 4,
-  ULOG: 4,
-  HL: 6,
-  SNPT: 6,
-  DNPT: 6,
-};
-const OPTIONS: Readonly<Record<string, Family>> = { "--icmp-type": 4, "--fragment": 4, "--icmpv6-type": 6 };
+const MATCHES: ReadonlyMap<string, Family> = new Map(
+  Object.entries<Family>({
+    icmp: 4,
+    ttl: 4,
+    realm: 4,
+    icmp6: 6,
+    icmpv6: 6,
+    hl: 6,
+    rt: 6,
+    frag: 6,
+    hbh: 6,
+    dst: 6,
+    ipv6header: 6,
+    eui64: 6,
+    mh: 6,
+  }),
+);
+const TARGETS: ReadonlyMap<string, Family> = new Map(
+  Object.entries<Family>({
+    TTL: 4,
+    ECN: 4,
+    CLUSTERIP: 4,
+    ULOG: 4,
+    HL: 6,
+    SNPT: 6,
+    DNPT: 6,
+  }),
+);
+const OPTIONS: ReadonlyMap<string, Family> = new Map([
+  ["--icmp-type", 4],
+  ["--fragment", 4],
+  ["--icmpv6-type", 6],
+]);
 const REJECTS6 = new Set([
   "no-route",
   "adm-prohibited",
@@ -87,15 +97,17 @@ export function familyReasons(option: RuleOption): FamilyReason[] {
   if (ADDRESS_OPTIONS.has(name)) return value.split(",").flatMap((text) => only(familyOfText(text)));
   switch (name) {
     case "--protocol":
-      return option.negated ? [] : only(PROTOCOLS[value.toLowerCase()]);
+      return option.negated ? [] : only(PROTOCOLS.get(value.toLowerCase()));
     case "--match":
-      return only(MATCHES[value]);
+      return only(MATCHES.get(value));
     case "--jump":
-      return only(TARGETS[value]);
+      return only(TARGETS.get(value));
     case "--reject-with":
       return only(rejectFamily(value));
-    default:
-      return OPTIONS[name] === undefined ? [] : [{ family: OPTIONS[name], because: name }];
+    default: {
+      const family = OPTIONS.get(name);
+      return family === undefined ? [] : [{ family, because: name }];
+    }
   }
 }
 

@@ -33,6 +33,8 @@ function compileText(written: string | PolicyRule) {
 
 test.each<[string, (4 | 6)[]]>([
   ["-p tcp --dport 22 -j ACCEPT", [4, 6]],
+  ["-p constructor -j DROP", [4, 6]],
+  ["-m constructor -j DROP", [4, 6]],
   ["-s 192.0.2.1 -j DROP", [4]],
   ["-s 10/8 -j DROP", [4]],
   ["! -s 192.0.2.0/24 -j DROP", [4]],

@@ -86,7 +86,7 @@ function parsePart(part: Part | undefined, word: string, shape: SetShape): Parse
         ? plain(`0x${Number(word).toString(16).padStart(8, "0")}`)
         : { ok: false, reason: "takes a mark" };
     case "iface":
-      return /^(physdev:)?[^\s/:"']{1,15}$/.test(word)
+      return /^(physdev:)?[^\s/:"'\p{Cc}]{1,15}$/u.test(word)
         ? plain(word)
         : { ok: false, reason: "takes a device" };
     case "set": // members are other sets: sets.ts

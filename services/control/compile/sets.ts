@@ -14,10 +14,17 @@ import { parseEntry, type SetShape, shapeOf } from "./set-entries.ts";
  *    name it; an explicit `family` makes one. bitmap and list types have no family.
  * 2. Entries are as the kernel will hold them, sorted and distinct: equal contents have equal text.
  * 3. `maxelem` is said: twice the entries, a power of two, at least 65,536.
+ * 4. All sets of a policy together have a limit: a few short lines could stand for more than anything here could hold.
  */
 const MAXELEM_LEAST = 65_536;
+const MEMBERS_MAX = 262_144;
 const TIMEOUT_MAX_S = 2_147_483;
 const FAMILY_WORDS: Readonly<Record<string, Family>> = { inet: 4, ipv4: 4, inet6: 6, ipv6: 6 };
+
+/** How many more members the policy's sets may have. */
+interface Room {
+  members: number;
+}
 
 /** What the rules of a policy may name: its sets, the live lists (`list:NAME`), external sets. */
 export function createSetScope(document: PolicyDocument, lists: CompileInput["lists"]) {
@@ -48,23 +55,25 @@ export function compileSets(
   families: readonly Family[],
   report: Reporter,
 ): ManifestSet[] {
+  const room = { members: MEMBERS_MAX };
   return document.sets.flatMap((set) => {
     const at: Spot = { line: set.line, path: `sets.${set.name}` };
     if (!checkSet(set, facts, at, report)) return [];
     if (set.type === "list:set") return [compileListOfSets(set, findSet, families, at, report)];
-    return compileSet(set, families, at, report);
+    return compileSet(set, families, room, at, report);
   });
 }
 
 function compileSet(
   set: PolicySetDocument,
   families: readonly Family[],
+  room: Room,
   at: Spot,
   report: Reporter,
 ): ManifestSet[] {
   const shape = shapeOf(set.type, set.options);
   const explicit = explicitFamily(set.options);
-  const split = splitEntries(set, shape, explicit, report);
+  const split = splitEntries(set, shape, explicit, room, report);
   const options = withoutFamily(set.options);
   const wanted: (Family | null)[] = !shape.hasFamily
     ? [null]
@@ -88,6 +97,7 @@ function splitEntries(
   set: PolicySetDocument,
   shape: SetShape,
   explicit: Family | undefined,
+  room: Room,
   report: Reporter,
 ): Map<Family | null, Set<string>> {
   const split = new Map<Family | null, Set<string>>();
@@ -98,6 +108,14 @@ function splitEntries(
     if (!parsed.ok) {
       report.problem(at, `${set.type} ${parsed.reason}`, { found: text });
       continue;
+    }
+    room.members -= parsed.elements.length;
+    if (room.members < 0) {
+      report.problem(at, `the sets of this policy have more than ${MEMBERS_MAX} members`, {
+        found: text,
+        expected: "hash:net, which holds networks; or a list",
+      });
+      break;
     }
     if (explicit !== undefined && parsed.family !== null && parsed.family !== explicit) {
       report.problem(at, `the set ${set.name} is IPv${explicit} only`, { found: text });

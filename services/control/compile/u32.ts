@@ -13,17 +13,19 @@ export type U32Match =
   | { ok: true; filters: { family: Family; keys: string[] }[] }
   | { ok: false; reason: string; found: string };
 
-const PROTOCOLS: Readonly<Record<string, number>> = {
-  icmp: 1,
-  tcp: 6,
-  udp: 17,
-  gre: 47,
-  esp: 50,
-  ah: 51,
-  icmpv6: 58,
-  "ipv6-icmp": 58,
-  sctp: 132,
-};
+const PROTOCOLS: ReadonlyMap<string, number> = new Map(
+  Object.entries({
+    icmp: 1,
+    tcp: 6,
+    udp: 17,
+    gre: 47,
+    esp: 50,
+    ah: 51,
+    icmpv6: 58,
+    "ipv6-icmp": 58,
+    sctp: 132,
+  }),
+);
 const VERSION: Readonly<Record<Family, string>> = { 4: "0x40", 6: "0x60" };
 const SELECTOR: Readonly<Record<Family, string>> = { 4: "ip", 6: "ip6" };
 const MATCH_MODULES = new Set(["tcp", "udp", "sctp", "multiport"]);
@@ -53,7 +55,7 @@ export function u32Match(words: readonly string[], explicit: Family | undefined)
         break;
       case "--protocol": {
         const number =
-          PROTOCOLS[value.toLowerCase()] ?? (/^\d{1,3}$/.test(value) ? Number(value) : undefined);
+          PROTOCOLS.get(value.toLowerCase()) ?? (/^\d{1,3}$/.test(value) ? Number(value) : undefined);
         if (number === undefined || number > 255) return wrong("an ingress class can't match this protocol");
         if (number === 1) families.delete(6);
         if (number === 58) families.delete(4);
