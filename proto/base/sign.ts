@@ -3,6 +3,7 @@ import {
   createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
+  type KeyObject,
   sign,
   verify,
 } from "node:crypto";
@@ -21,6 +22,9 @@ export const signedMessage = z.strictObject({ kid: z.string(), body: z.string(),
 export type SignedMessage = z.infer<typeof signedMessage>;
 
 export type Domain = "desired" | "plan" | "list" | "pulse" | "report" | "checkpoint";
+
+/** what a reason repeats of a stranger's key id */
+const KID_SHOWN = 32;
 
 /** Private key as PKCS#8 base64, public key as SPKI base64: both are safe in JSON. */
 export interface SigningKey {
@@ -67,15 +71,27 @@ export function openMessage<T>(
   );
   if (!outer.success) return { ok: false, reason: "not a signed message" };
   const { kid, body, sig } = outer.data;
-  const pinned = keys[kid];
-  if (pinned === undefined) return { ok: false, reason: `signed by an unknown key ${kid}` };
-  const publicKey = createPublicKey({ key: Buffer.from(pinned, "base64"), type: "spki", format: "der" });
+  const pinned = Object.hasOwn(keys, kid) ? keys[kid] : undefined;
+  if (pinned === undefined)
+    return { ok: false, reason: `signed by an unknown key ${kid.slice(0, KID_SHOWN)}` };
+  const publicKey = readPublicKey(pinned);
+  if (publicKey === undefined) return { ok: false, reason: `the pinned key ${kid} can't be read` };
   if (!verify(null, signedBytes(domain, body), publicKey, Buffer.from(sig, "base64")))
     return { ok: false, reason: "wrong signature" };
   const inner = schema.safeParse(tryJson(body));
   if (!inner.success)
     return { ok: false, reason: `signed, but not of the expected shape: ${z.prettifyError(inner.error)}` };
   return { ok: true, value: inner.data };
+}
+
+/** An Ed25519 public key (SPKI, base64); undefined where the text is none. */
+export function readPublicKey(text: string): KeyObject | undefined {
+  try {
+    const key = createPublicKey({ key: Buffer.from(text, "base64"), type: "spki", format: "der" });
+    return key.asymmetricKeyType === "ed25519" ? key : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function signedBytes(domain: Domain, body: string): Buffer {

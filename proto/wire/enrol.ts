@@ -1,12 +1,13 @@
 import { z } from "zod";
+import { readPublicKey } from "../base/sign.ts";
 
 /** POST /enrol: a new agent trades its one-time token for a name, a NATS login and the keys to obey. */
 export const enrolRequest = z.strictObject({
   token: z.string().min(1),
   /** the agent's report key: Ed25519 SPKI, base64 */
-  publicKey: z.string(),
+  publicKey: z.string().refine((text) => readPublicKey(text) !== undefined, "an Ed25519 public key"),
   /** the agent's NATS user nkey (`U…`) */
-  natsKey: z.string(),
+  natsKey: z.string().regex(/^U[A-Z2-7]{55}$/, "the public key of a NATS user"),
 });
 export type EnrolRequest = z.infer<typeof enrolRequest>;
 

@@ -26,6 +26,8 @@ export async function enrolServer(
     });
   }
   const { server } = row;
+  // before anything is stored: a key that no login can be made for doesn't use up the token
+  const jwt = await enrolment.issueJwt?.(server, natsKey);
   await execute(
     { ...asSluice(services, ids.uuid()), actor: `agent:${server}` },
     {
@@ -35,7 +37,6 @@ export async function enrolServer(
       decide: (state) => (state.tokenHash === tokenHash ? decideEnrol(state, { publicKey, natsKey }) : []),
     },
   );
-  const jwt = await enrolment.issueJwt?.(server, natsKey);
   return {
     server,
     epoch,
