@@ -40,8 +40,12 @@ export function asSluiceError(thrown: unknown): SluiceError {
 }
 
 export function toTrpcError(error: TRPCError): TRPCError {
-  if (error.code !== "INTERNAL_SERVER_ERROR") return error;
-  const cause = asSluiceError(error.cause ?? error);
+  return error.code === "INTERNAL_SERVER_ERROR" ? asTrpcError(error.cause ?? error) : error;
+}
+
+/** A failure from outside of any procedure, as when it is found out who asks. */
+export function asTrpcError(thrown: unknown): TRPCError {
+  const cause = asSluiceError(thrown);
   return new TRPCError({ code: TRPC_CODE[cause.code], message: cause.message, cause });
 }
 

@@ -9,7 +9,7 @@ import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import type { Services } from "../context/services.ts";
 import { enrolServer } from "../servers/enrol.ts";
 import { whoHas } from "../tokens/tokens.ts";
-import { asSluiceError, HTTP_STATUS, viewOf } from "./errors.ts";
+import { asSluiceError, asTrpcError, HTTP_STATUS, viewOf } from "./errors.ts";
 import { type AppRouter, appRouter } from "./router.ts";
 import type { Call } from "./trpc.ts";
 
@@ -58,7 +58,10 @@ async function createApp(services: Services, health: () => Health): Promise<Fast
     prefix: "/trpc",
     trpcOptions: {
       router: appRouter,
-      createContext: ({ req, info }) => callOf(services, req, info.connectionParams?.token ?? undefined),
+      createContext: ({ req, info }) =>
+        callOf(services, req, info.connectionParams?.token ?? undefined).catch((error) => {
+          throw asTrpcError(error);
+        }),
       onError({ path, error }) {
         if (error.code !== "INTERNAL_SERVER_ERROR") return;
         const cause = error.cause?.cause ?? error.cause ?? error;

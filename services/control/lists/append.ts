@@ -17,12 +17,12 @@ export async function appendToBook<T extends { events: readonly SluiceEvent[] }>
   list: string,
   reason: string,
   decide: (book: Book) => T,
-): Promise<{ decision: T; book: Book }> {
+): Promise<{ decision: T }> {
   const stream = streamOf.list(list);
-  const { decision, book, last } = await ctx.books.use(ctx, list, async (book) => {
+  const { decision, last } = await ctx.books.use(ctx, list, async (book) => {
     for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
       const decision = decide(book);
-      if (decision.events.length === 0) return { decision, book, last: 0 };
+      if (decision.events.length === 0) return { decision, last: 0 };
       const events = toStore(ctx, { reason }, decision.events);
       const verdict = await ctx.appender.append({ stream, expected: book.version, events });
       if (verdict.outcome === "conflict") {
@@ -31,12 +31,12 @@ export async function appendToBook<T extends { events: readonly SluiceEvent[] }>
       }
       const at = events[0]?.meta.at ?? "";
       for (const event of decision.events) write(book, event, { at, epoch: ctx.epoch });
-      return { decision, book, last: Math.max(...verdict.seqs) };
+      return { decision, last: Math.max(...verdict.seqs) };
     }
     throw new SluiceError("CONFLICT", `${list} was changed by others ${ATTEMPTS} times meanwhile`);
   });
   if (last > 0) await visible(ctx, last);
-  return { decision, book };
+  return { decision };
 }
 
 /** Throws NOT_FOUND for a list that isn't there. */

@@ -12,20 +12,21 @@ export async function changeList(
   { list, add, del, forMs, reason }: z.output<typeof changeListInput>,
 ): Promise<ChangeListView> {
   const until = forMs === undefined ? undefined : new Date(ctx.clock.now().getTime() + forMs).toISOString();
-  const { decision, book } = await appendToBook(ctx, list, reason, (book) => {
+  let asked = 0;
+  const { decision } = await appendToBook(ctx, list, reason, (book) => {
     mustBeThere(book);
     const wanted = readEntries(add, book, ctx.protected);
     const unwanted = readEntries(del, book);
     const problems = [...wanted.problems, ...unwanted.problems];
     if (problems.length > 0) throw refusalOf(list, problems);
+    asked = wanted.entries.length + unwanted.entries.length;
     const entries = wanted.entries.map((entry) => ({ entry, ...(until && { until }) }));
     return decideChange(book, { add: entries, del: unwanted.entries });
   });
-  const { added, renewed, removed } = decision;
+  const { added, renewed, removed, rev, entries } = decision;
   return {
-    ...{ list, rev: book.state.rev, added, renewed, removed },
-    unchanged: add.length + del.length - added - renewed - removed,
-    entries: book.state.entries.size,
+    ...{ list, rev, added, renewed, removed, entries },
+    unchanged: asked - added - renewed - removed,
     ...(until && { until }),
   };
 }

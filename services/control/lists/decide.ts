@@ -23,6 +23,9 @@ export interface ChangeDecision {
   added: number;
   renewed: number;
   removed: number;
+  /** of the list with this change, and none that came after it */
+  rev: number;
+  entries: number;
 }
 
 /** What really changes, in deltas that each fit into a message. */
@@ -41,7 +44,8 @@ export function decideChange(
     events.push({ type: "ListChanged", data });
     previous = digest;
   }
-  return { events, added: change.add.length - renewed, renewed, removed: change.del.length };
+  const [added, removed] = [change.add.length - renewed, change.del.length];
+  return { events, added, renewed, removed, rev, entries: book.state.entries.size + added - removed };
 }
 
 /** Takes everything out, then retires: agents empty their sets, and the name may be used again. */

@@ -22,7 +22,7 @@ test("asking for what is there changes nothing", () => {
   const add = [{ entry: "192.0.2.1" }];
   written(book, decideChange(book, { add, del: [] }).events);
   expect(decideChange(book, { add, del: ["192.0.2.9"] })).toEqual({
-    ...{ events: [], added: 0, renewed: 0, removed: 0 },
+    ...{ events: [], added: 0, renewed: 0, removed: 0, rev: 1, entries: 1 },
   });
 });
 
