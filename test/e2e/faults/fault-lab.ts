@@ -26,17 +26,17 @@ export async function startFaultLab(servers: number): Promise<Lab> {
   return await startTestLab(servers);
 }
 
-/** Kills control as a crash does, and starts it again; returns when it is gone, before it is up again. */
+/** Kills control, and returns when it is gone. */
 export async function crashControl(lab: Lab): Promise<void> {
   lab.control.signal("SIGKILL");
   await lab.control.exited();
 }
 
-/** Until control answers, whatever was done to it. */
+/** Until control answers and has heard of every server, whatever was done to it. */
 export async function controlAnswers(lab: Lab): Promise<void> {
   await waitUntil("control's answer", PATIENCE_MS, async () => {
-    await lab.client.fleet.show.query();
-    return true;
+    const rows = await lab.client.servers.ls.query({});
+    return rows.every(({ connected }) => connected);
   });
 }
 
