@@ -29,7 +29,15 @@ export function findContext(sources: ContextSources): Context {
       cure: "start a lab (npm run lab), or set SLUICE_URL and SLUICE_TOKEN, or give --control and --token",
     });
   }
-  return { url, token };
+  return { url: mustBeUrl(url), token };
+}
+
+function mustBeUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol === "http:" || url?.protocol === "https:") return text;
+  throw new SluiceError("INVALID", `'${text}' is no address of control`, {
+    cure: "such as http://127.0.0.1:7070",
+  });
 }
 
 function readStored({ cwd, env }: ContextSources): Context | undefined {

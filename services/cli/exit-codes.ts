@@ -7,5 +7,7 @@ export const EXIT = {
   refused: 2,
   /** a rollout halted, or a server's kernel differs */
   halted: 3,
+  /** Ctrl-C while watching; what was watched goes on */
+  interrupted: 130,
 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];

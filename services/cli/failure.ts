@@ -1,11 +1,11 @@
 import { type ErrorView, errorView } from "@sluice/proto/api/error";
-import { formatProblem, type Problem, SluiceError } from "@sluice/proto/base/errors";
+import { formatProblem, messageOf, type Problem, SluiceError } from "@sluice/proto/base/errors";
 import { TRPCClientError } from "@trpc/client";
 import { z } from "zod";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import type { Terminal } from "./terminal.ts";
 
-const carried = z.object({ sluice: errorView });
+const carried = z.object({ sluice: errorView, path: z.string().optional() });
 
 /** Anything thrown, as the one shape that `--json` prints under `error`. */
 export function errorViewOf(thrown: unknown): ErrorView {
@@ -13,27 +13,57 @@ export function errorViewOf(thrown: unknown): ErrorView {
     const { code, message, cure, problems } = thrown;
     return { code, message, ...(cure === undefined ? {} : { cure }), problems: [...problems] };
   }
-  if (thrown instanceof TRPCClientError) {
-    const data = carried.safeParse(thrown.data);
-    if (data.success) return data.data.sluice;
-    const cure = "is control running, and is --control (or SLUICE_URL) its address?";
-    return {
-      code: "UNAVAILABLE",
-      message: `control can't be reached: ${thrown.message}`,
-      cure,
-      problems: [],
-    };
-  }
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return { code: "INTERNAL", message, problems: [] };
+  if (!(thrown instanceof TRPCClientError))
+    return { code: "INTERNAL", message: messageOf(thrown), problems: [] };
+  if (thrown.cause instanceof SluiceError) return errorViewOf(thrown.cause);
+  const data = carried.safeParse(thrown.data);
+  if (data.success) return withCure(data.data.sluice, data.data.path);
+  return { code: "UNAVAILABLE", message: `control can't be asked: ${thrown.message}`, problems: [] };
 }
+
+/** What control leaves to whoever stands before it: which command helps. */
+function withCure(view: ErrorView, path: string | undefined): ErrorView {
+  switch (view.code) {
+    case "UNAUTHENTICATED":
+      return {
+        ...view,
+        message: "control doesn't know this token",
+        cure: "--token, SLUICE_TOKEN or .sluice/context.json say which; an admin makes one with: sluice token create NAME",
+      };
+    case "FORBIDDEN":
+      return { cure: "an admin gives a role with: sluice token create NAME --role operator", ...view };
+    case "NOT_FOUND": {
+      const shows = LS[path?.split(".")[0] ?? ""];
+      return shows === undefined ? view : { cure: `sluice ${shows} shows what there is`, ...view };
+    }
+    default:
+      return view;
+  }
+}
+
+const LS: Readonly<Record<string, string>> = {
+  servers: "server ls",
+  drift: "server ls",
+  policies: "policy ls",
+  plans: "plan ls",
+  rollouts: "rollout ls",
+  lists: "list ls",
+  tokens: "token ls",
+};
 
 /** Says what went wrong, where, and what to do; returns the exit code. */
 export function reportFailure(terminal: Terminal, thrown: unknown): ExitCode {
   const view = errorViewOf(thrown);
   terminal.status("");
-  for (const problem of view.problems) terminal.err(formatProblem(problem as Problem));
-  terminal.err(`sluice: ${view.message}`);
+  const [only, ...more] = view.problems as Problem[];
+  if (only !== undefined && more.length === 0 && only.place === undefined) {
+    terminal.err(
+      `sluice: ${view.message}${view.message.includes(only.message) ? "" : `: ${formatProblem(only)}`}`,
+    );
+  } else {
+    for (const problem of view.problems) terminal.err(formatProblem(problem as Problem));
+    terminal.err(`sluice: ${view.message}`);
+  }
   if (view.cure !== undefined) terminal.err(`  → ${view.cure}`);
   if (terminal.json) terminal.out(JSON.stringify({ error: view }));
   return exitCodeOf(view);

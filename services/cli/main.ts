@@ -1,49 +1,31 @@
 #!/usr/bin/env node
 import { createRequire } from "node:module";
-import { Command } from "commander";
-import { addAuditCommands } from "./commands/audit.ts";
-import { addDriftCommands } from "./commands/drift.ts";
-import { addFleetCommands } from "./commands/fleet.ts";
-import { addListCommands } from "./commands/list.ts";
-import { addPlanCommand } from "./commands/plan.ts";
-import { addPolicyCommands } from "./commands/policy.ts";
-import { addRolloutCommands } from "./commands/rollout.ts";
-import { addServerCommands } from "./commands/server.ts";
-import { EXIT } from "./exit-codes.ts";
+import { CommanderError } from "commander";
+import { EXIT, type ExitCode } from "./exit-codes.ts";
+import { createProgram } from "./program.ts";
+import { usageMessage } from "./usage-error.ts";
 
 const { version } = createRequire(import.meta.url)("./package.json") as { version: string };
 
-const program = new Command("sluice")
-  .description("Keeps the packet path of a fleet (iptables, ipset, tc) as its policies say.")
-  .version(version)
-  .option("--control <url>", "where control is (else SLUICE_URL, else .sluice/context.json)")
-  .option("--token <token>", "who asks (else SLUICE_TOKEN, else .sluice/context.json)")
-  .option("--json", "one line of JSON on stdout; progress and errors stay on stderr")
-  .showHelpAfterError("(sluice --help shows the commands)")
-  .exitOverride((error) => {
-    process.exit(error.exitCode === 0 ? EXIT.done : EXIT.refused);
-  })
-  .addHelpText(
-    "after",
-    `
-A change, start to end:
-  sluice policy apply -f policies/ --reason "open 443"    store it as a revision
-  sluice plan web-edge                                    every server rehearses it
-  sluice rollout start web-edge --waves 1,100%            canary, then all
-  sluice rollback web-edge --reason "pages are slow"      the way back
-  sluice audit log --policy web-edge                      who, what, when, why
+// `sluice audit log | head -1`: whoever reads has had enough
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(process.exitCode);
+  throw error;
+});
 
-Exit codes: 0 done, 1 fault, 2 refused (the reason is on stderr and in the JSON), 3 halted or drifted.
-`,
-  );
+try {
+  await createProgram(version).parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exitCode = usageFault(error);
+}
 
-addServerCommands(program);
-addPolicyCommands(program);
-addPlanCommand(program);
-addRolloutCommands(program);
-addDriftCommands(program);
-addListCommands(program);
-addAuditCommands(program);
-addFleetCommands(program);
-
-await program.parseAsync();
+/** Commander has said it on stderr already. */
+function usageFault({ code, exitCode, message }: CommanderError): ExitCode {
+  if (exitCode === 0) return EXIT.done;
+  if (process.argv.includes("--json")) {
+    const said = code === "commander.help" ? "a command is missing" : usageMessage(message);
+    console.log(JSON.stringify({ error: { code: "INVALID", message: said, problems: [] } }));
+  }
+  return EXIT.refused;
+}

@@ -10,6 +10,9 @@ export interface Terminal {
   status(line: string): void;
   paint(color: Color, text: string): string;
   readonly json: boolean;
+  /** columns to keep to; undefined where the result goes into a file or another program, whole */
+  readonly width: number | undefined;
+  now(): Date;
 }
 
 export type Color = "green" | "red" | "yellow" | "cyan" | "dim" | "bold";
@@ -28,6 +31,8 @@ export function createTerminal(
   }
   return {
     json,
+    width: out.isTTY ? Math.max(40, out.columns || 80) : undefined,
+    now: () => new Date(),
     out(line) {
       clear();
       out.write(`${line}\n`);
@@ -40,7 +45,7 @@ export function createTerminal(
       if (json || !err.isTTY) return;
       clear();
       if (line === "") return;
-      err.write(line.slice(0, Math.max(10, (err.columns ?? 80) - 1)));
+      err.write(line.slice(0, Math.max(10, (err.columns || 80) - 1)));
       drawn = true;
     },
     paint: (color, text) => (json ? text : styleText(color, text, { stream: out })),

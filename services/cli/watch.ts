@@ -1,44 +1,86 @@
 import { SluiceError } from "@sluice/proto/base/errors";
+import { errorViewOf } from "./failure.ts";
+import type { Terminal } from "./terminal.ts";
 
-interface Unsubscribable {
-  unsubscribe(): void;
-}
-
+/** What tRPC tells of a subscription. */
 interface Observer<T> {
   onData(value: T): void;
   onError(error: unknown): void;
   onComplete(): void;
+  onConnectionStateChange(state: { state: string; error: unknown }): void;
 }
 
+export interface Watching<T> {
+  /** as it is now: who watches what isn't there, or is over, is told at once */
+  first: T;
+  subscribe(observer: Observer<T>): { unsubscribe(): void };
+  signal: AbortSignal;
+  terminal: Pick<Terminal, "err" | "json">;
+  onView(view: T): void;
+  isOver(view: T): boolean;
+  /** how long control may be away in one go */
+  patienceMs?: number;
+}
+
+export interface Watched<T> {
+  view: T;
+  interrupted: boolean;
+}
+
+const PATIENCE_MS = 120_000;
+
 /**
- * Follows a subscription to its end and gives the last value; `onValue` sees each. Ctrl-C ends the watching, not what
- * is watched.
+ * Follows a view to its end and gives the last one.
+ *
+ * 1. Each view is whole, so a connection that was lost and is back has missed nothing.
+ * 2. Control may go away and come back; away for longer than the patience is a fault.
+ * 3. Ctrl-C ends the watching, not what is watched.
  */
-export async function watch<T>(
-  subscribe: (observer: Observer<T>) => Unsubscribable,
-  signal: AbortSignal,
-  onValue: (value: T) => void,
-  isLast: (value: T) => boolean = () => false,
-): Promise<T> {
-  const { promise, resolve, reject } = Promise.withResolvers<T>();
-  let last: T | undefined;
-  function finish(): void {
-    if (last === undefined) reject(new SluiceError("UNAVAILABLE", "the stream ended before its first value"));
-    else resolve(last);
+export async function watch<T>(watching: Watching<T>): Promise<Watched<T>> {
+  const { first, signal, terminal, onView, isOver, patienceMs = PATIENCE_MS } = watching;
+  onView(first);
+  if (isOver(first)) return { view: first, interrupted: false };
+  const ended = Promise.withResolvers<Watched<T>>();
+  let last = first;
+  let away: NodeJS.Timeout | undefined;
+
+  function lost(error: unknown): void {
+    const { code } = errorViewOf(error);
+    if (code !== "UNAVAILABLE" && code !== "INTERNAL") ended.reject(error);
+    if (away !== undefined) return;
+    terminal.err("control is away; trying again");
+    away = setTimeout(() => {
+      const message = `control has been away for ${Math.round(patienceMs / 1000)} s`;
+      const cure = "what was watched goes on when control is back; watch it again then";
+      ended.reject(new SluiceError("UNAVAILABLE", message, { cure }));
+    }, patienceMs);
   }
-  const subscription = subscribe({
-    onData(value) {
-      last = value;
-      onValue(value);
-      if (isLast(value)) finish();
+
+  function back(): void {
+    if (away === undefined) return;
+    clearTimeout(away);
+    away = undefined;
+    terminal.err("control is back");
+  }
+
+  const subscription = watching.subscribe({
+    onData(view) {
+      back();
+      last = view;
+      onView(view);
+      if (isOver(view)) ended.resolve({ view, interrupted: false });
     },
-    onError: reject,
-    onComplete: finish,
+    onError: ended.reject,
+    onComplete: () => ended.resolve({ view: last, interrupted: false }),
+    onConnectionStateChange: ({ state, error }) => {
+      if (state === "connecting" && error) lost(error);
+    },
   });
-  signal.addEventListener("abort", finish, { once: true });
+  signal.addEventListener("abort", () => ended.resolve({ view: last, interrupted: true }), { once: true });
   try {
-    return await promise;
+    return await ended.promise;
   } finally {
+    clearTimeout(away);
     subscription.unsubscribe();
   }
 }

@@ -1,28 +1,28 @@
-import { type Command, Option } from "commander";
-import { action, print, withReason } from "../command.ts";
-import { table, timeText } from "../render/table.ts";
+import type { FleetView } from "@sluice/proto/api/fleet";
+import type { Command } from "commander";
+import { action, print, withExamples, withReason } from "../command.ts";
+import { counted, exactTime } from "../render/text.ts";
 
 export function addFleetCommands(program: Command): void {
   action(program.command("status").description("the fleet at a glance"), async ({ client, terminal }) => {
     const view = await client.fleet.show.query();
     print(terminal, view, () => [
-      `${view.connected} of ${view.servers} servers connected`,
-      ...(view.frozen
-        ? [
-            `frozen since ${timeText(view.decided?.at)} by ${view.decided?.actor}: ${view.decided?.reason || "no reason given"}`,
-          ]
-        : []),
+      `${view.connected} of ${counted(view.servers, "server")} connected`,
+      ...(view.frozen ? [frozenText(view)] : []),
       ...view.runningRollouts.map((rollout) => `rollout ${rollout} is running`),
     ]);
   });
 
   action(
-    withReason(program.command("freeze")).description(
-      "no rollout starts, running ones halt at the wave's border",
+    withExamples(
+      withReason(program.command("freeze")).description(
+        "no rollout starts, running ones halt before their next wave; until sluice thaw",
+      ),
+      ['sluice freeze --reason "incident 4711"', 'sluice thaw --reason "incident 4711 is over"'],
     ),
     async ({ client, terminal }, options: { reason: string }) => {
       const view = await client.fleet.freeze.mutate({ reason: options.reason });
-      print(terminal, view, () => ["the fleet is frozen; sluice thaw ends it"]);
+      print(terminal, view, () => [`${frozenText(view)}; sluice thaw ends it`]);
     },
   );
 
@@ -30,42 +30,11 @@ export function addFleetCommands(program: Command): void {
     withReason(program.command("thaw")).description("end a freeze"),
     async ({ client, terminal }, options: { reason: string }) => {
       const view = await client.fleet.thaw.mutate({ reason: options.reason });
-      print(terminal, view, () => ["the fleet is thawed"]);
+      print(terminal, view, () => ["rollouts may start"]);
     },
   );
+}
 
-  const token = program.command("token").description("who may use the API, and as whom");
-  action(
-    token
-      .command("create <name>")
-      .description("a new token; its name is the actor that events carry")
-      .addOption(
-        new Option("--role <role>", "what it may")
-          .choices(["viewer", "operator", "admin"])
-          .default("operator"),
-      ),
-    async ({ client, terminal }, name: string, options: { role: "viewer" | "operator" | "admin" }) => {
-      const view = await client.tokens.create.mutate({ name, role: options.role });
-      print(terminal, view, () => [view.token]);
-    },
-  );
-  action(
-    token.command("ls").description("all tokens, without their secrets"),
-    async ({ client, terminal }) => {
-      const rows = await client.tokens.ls.query();
-      print(terminal, rows, () =>
-        table(
-          ["NAME", "ROLE", "CREATED"],
-          rows.map((row) => [row.name, row.role, timeText(row.createdAt)]),
-        ),
-      );
-    },
-  );
-  action(
-    token.command("rm <name>").description("take a token away"),
-    async ({ client, terminal }, name: string) => {
-      const view = await client.tokens.rm.mutate({ name });
-      print(terminal, view, () => [`token ${name} removed`]);
-    },
-  );
+function frozenText({ decided }: FleetView): string {
+  return `frozen since ${exactTime(decided?.at)} UTC by ${decided?.actor}: ${decided?.reason || "no reason given"}`;
 }

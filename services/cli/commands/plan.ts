@@ -1,11 +1,15 @@
-import type { PlanAnswerView, PlanView } from "@sluice/proto/api/plans";
+import type { PlanView } from "@sluice/proto/api/plans";
 import { SluiceError } from "@sluice/proto/base/errors";
-import type { Command } from "commander";
-import { action, collect, durationArgument, print, revisionArgument, withReason } from "../command.ts";
-import { EXIT } from "../exit-codes.ts";
+import { parsePolicy } from "@sluice/proto/policy/parse";
+import { type Command, Option } from "commander";
+import { durationArgument, nameArgument, nameList, pageArgument, revisionArgument } from "../arguments.ts";
+import { action, type Invocation, print, withExamples, withReason } from "../command.ts";
+import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { readPolicyFiles } from "../files.ts";
-import { differenceLines, refusalText } from "../render/differences.ts";
-import type { Terminal } from "../terminal.ts";
+import type { Files } from "../render/place.ts";
+import { planSummary, tellAnswers } from "../render/plan.ts";
+import { table } from "../render/table.ts";
+import { timeText } from "../render/text.ts";
 import { watch } from "../watch.ts";
 
 interface PlanOptions {
@@ -16,83 +20,117 @@ interface PlanOptions {
   reason: string;
 }
 
-export function addPlanCommand(program: Command): void {
-  action(
-    withReason(program.command("plan [policy]"))
-      .description("every targeted server rehearses the change and answers with its diff or its refusal")
-      .option("-f, --file <path>", "a policy file that needn't be stored")
+export function addPlanCommands(program: Command): void {
+  const plan = withExamples(
+    withReason(program.command("plan"))
+      .description(
+        "every targeted server rehearses a change and answers with its diff or its refusal; nothing live changes; exits 2 where any refuses",
+      )
+      .argument("[policy]", "a stored policy; or give a file with -f")
+      .option("-f, --file <path>", "a policy file that needn't be stored; - for stdin")
       .option("--revision <n>", "the newest unless said", revisionArgument)
-      .option("--server <name>", "only this one, repeatable", collect, [])
-      .option("--deadline <duration>", "after it a server counts as silent", durationArgument, 30_000),
-    async ({ client, terminal, signal }, policy: string | undefined, options: PlanOptions) => {
-      const requested = await client.plans.request.mutate({
-        of: await subjectOf(policy, options),
-        ...(options.server.length > 0 ? { servers: options.server } : {}),
-        deadlineMs: options.deadline,
-        reason: options.reason,
-      });
-      const told = new Map<string, string>();
-      const view = await watch<PlanView>(
-        (observer) => client.plans.watch.subscribe({ plan: requested.plan }, observer),
-        signal,
-        (now) => tell(terminal, now, told),
-        (now) => now.state !== "running",
+      .option("--server <name>", "only this one of the targeted, repeatable", nameList, [])
+      .addOption(
+        new Option("--deadline <duration>", "after it a server counts as silent")
+          .argParser(durationArgument)
+          .default(30_000, "30s"),
+      ),
+    [
+      "sluice plan -f web-edge.yaml          a file; nothing is stored",
+      "sluice plan web-edge --revision 4     a stored revision",
+      "sluice plan show p-x7d2k9qs           its answers once more",
+    ],
+  );
+  action(plan, async (invocation, policy: string | undefined, options: PlanOptions) => {
+    const { of, files } = await subjectOf(policy, options);
+    const requested = await invocation.client.plans.request.mutate({
+      of,
+      ...(options.server.length > 0 ? { servers: options.server } : {}),
+      deadlineMs: options.deadline,
+      reason: options.reason,
+    });
+    return await follow(invocation, requested, files);
+  });
+
+  action(
+    plan
+      .command("ls")
+      .description("plans, newest first")
+      .option("--policy <name>", "only of this policy", nameArgument)
+      .option("--limit <n>", "how many", pageArgument, 20),
+    async ({ client, terminal }, options: { policy?: string; limit: number }) => {
+      const rows = await client.plans.ls.query(options);
+      print(terminal, rows, () =>
+        table(terminal, {
+          none: "no plans",
+          rows,
+          columns: [
+            { heading: "PLAN", cell: (row) => row.plan },
+            {
+              heading: "POLICY",
+              cell: (row) => `${row.policy}${row.revision === undefined ? " (file)" : `@${row.revision}`}`,
+            },
+            { heading: "STATE", cell: (row) => row.state, paint: (row) => colorOf(row.state) },
+            { heading: "ANSWERED", cell: (row) => `${row.answered}/${row.servers}` },
+            { heading: "REQUESTED", cell: (row) => timeText(terminal, row.requested.at) },
+            { heading: "BY", cell: (row) => row.requested.actor, optional: true },
+            { heading: "REASON", cell: (row) => row.requested.reason || "-", wraps: true },
+          ],
+        }),
       );
-      print(terminal, view, () => [summary(view)]);
-      return view.state === "ok" ? EXIT.done : EXIT.refused;
     },
+  );
+
+  action(
+    plan.command("show").description("a plan's answers; waits for those that are missing").argument("<plan>"),
+    async (invocation, id: string) =>
+      follow(invocation, await invocation.client.plans.show.query({ plan: id }), new Map()),
   );
 }
 
 async function subjectOf(policy: string | undefined, options: PlanOptions) {
   if (options.file !== undefined) {
     const [file, ...more] = await readPolicyFiles([options.file]);
-    if (file === undefined || more.length > 0 || policy !== undefined) {
+    if (file === undefined || more.length > 0 || policy !== undefined || options.revision !== undefined) {
       throw new SluiceError("INVALID", "a plan is of one policy: give its name, or one file with -f");
     }
-    return { file };
+    const parsed = parsePolicy(file.text, file.name);
+    const files: Files = new Map(parsed.ok ? [[parsed.document.policy, file.name]] : []);
+    return { of: { file }, files };
   }
   if (policy === undefined) {
     throw new SluiceError("INVALID", "which policy?", { cure: "sluice plan NAME, or sluice plan -f FILE" });
   }
-  return { policy, ...(options.revision === undefined ? {} : { revision: options.revision }) };
-}
-
-/** Prints each server once, as its answer comes; an answer like one that was shown is only named. */
-function tell(terminal: Terminal, view: PlanView, told: Map<string, string>): void {
-  const waiting = view.answers.filter(({ state }) => state === "waiting");
-  for (const answer of view.answers) {
-    if (answer.state === "waiting" || told.has(answer.server)) continue;
-    const content = JSON.stringify([answer.state, answer.refusal, answer.differences, answer.warnings]);
-    const twin = [...told].find(([, shown]) => shown === content)?.[0];
-    told.set(answer.server, content);
-    if (terminal.json) continue;
-    const lines = answerLines(terminal, answer);
-    const shown = twin === undefined || lines.length === 1 ? lines : [`${lines[0]}, just as ${twin}`];
-    for (const line of shown) (answer.state === "ok" ? terminal.out : terminal.err)(line);
+  if (/[./]/.test(policy)) {
+    throw new SluiceError("INVALID", `${policy} is no policy's name`, { cure: `sluice plan -f ${policy}` });
   }
-  terminal.status(waiting.length > 0 ? `waiting for ${waiting.map(({ server }) => server).join(", ")}` : "");
+  const revision = options.revision === undefined ? {} : { revision: options.revision };
+  return { of: { policy, ...revision }, files: new Map() };
 }
 
-function answerLines(terminal: Terminal, answer: PlanAnswerView): string[] {
-  const { server, state, differences, warnings } = answer;
-  const warned = warnings.map((warning) => terminal.paint("yellow", `  ! ${warning}`));
-  if (state === "refused")
-    return [terminal.paint("red", `${server}: refused at ${refusalText(answer.refusal)}`)];
-  if (state === "silent") return [terminal.paint("red", `${server}: silent`)];
-  if (differences.length === 0) return [`${server}: holds this already`, ...warned];
-  return [`${server}: ${countText(answer)}`, ...differenceLines(terminal, differences, "  "), ...warned];
+async function follow(
+  { client, terminal, signal }: Invocation,
+  first: PlanView,
+  files: Files,
+): Promise<ExitCode> {
+  const tell = tellAnswers(terminal, files);
+  const { view, interrupted } = await watch<PlanView>({
+    first,
+    subscribe: (observer) => client.plans.watch.subscribe({ plan: first.plan }, observer),
+    signal,
+    terminal,
+    onView: tell,
+    isOver: ({ state }) => state !== "running",
+  });
+  terminal.status("");
+  print(terminal, view, () => [planSummary(view)]);
+  if (interrupted) {
+    terminal.err(`the plan goes on: sluice plan show ${view.plan}`);
+    return EXIT.interrupted;
+  }
+  return view.state === "ok" ? EXIT.done : EXIT.refused;
 }
 
-function countText({ differences }: PlanAnswerView): string {
-  const count = (kind: string) => differences.filter((one) => one.kind === kind).length;
-  return `${count("missing")} to add, ${count("changed")} to change, ${count("extra")} to remove`;
-}
-
-function summary(view: PlanView): string {
-  const count = (state: string) => view.answers.filter((answer) => answer.state === state).length;
-  const parts = [`plan ${view.plan}: ${view.state}`, `${count("ok")} of ${view.answers.length} servers can`];
-  if (count("refused") > 0) parts.push(`${count("refused")} refused`);
-  if (count("silent") > 0) parts.push(`${count("silent")} silent`);
-  return parts.join(", ");
+function colorOf(state: string): "green" | "red" | "yellow" {
+  return state === "ok" ? "green" : state === "refused" ? "red" : "yellow";
 }

@@ -1,57 +1,78 @@
-import type { LintPoliciesView, PolicyFile } from "@sluice/proto/api/policies";
+import type { ApplyPoliciesView, LintPoliciesView, PolicyFile } from "@sluice/proto/api/policies";
 import { formatProblem, type Problem, SluiceError } from "@sluice/proto/base/errors";
 import { parsePolicy } from "@sluice/proto/policy/parse";
 import type { Command } from "commander";
-import { action, collect, print, revisionArgument, withReason } from "../command.ts";
+import { collect, diffFromArgument, nameArgument, revisionArgument } from "../arguments.ts";
+import { action, print, withExamples, withReason } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import { readPolicyFiles } from "../files.ts";
-import { labelsText, table, timeText } from "../render/table.ts";
+import { table } from "../render/table.ts";
+import { counted, exactTime, labelsText, timeText } from "../render/text.ts";
+
+interface ApplyOptions {
+  file: string[];
+  prune: boolean;
+  dryRun: boolean;
+  reason: string;
+}
+
+const FILE_FLAGS = "-f, --file <path>";
+const FILE_HELP = "a file, a folder of *.yaml, or - for stdin; repeatable";
 
 export function addPolicyCommands(program: Command): void {
-  const policy = program.command("policy").description("policies: store, check, look at");
+  const policy = withExamples(
+    program.command("policy").description("policies: check them, store them, look at them"),
+    [
+      "sluice policy lint policies/",
+      'sluice policy apply -f policies/ --reason "open 443"',
+      "sluice policy apply -f policies/ --prune --dry-run     what would be stored and retired",
+      "sluice policy diff web-edge                            what the newest revision changed",
+      "sluice policy show web-edge --revision 2 > old.yaml",
+    ],
+  );
 
   action(
     withReason(policy.command("apply"))
       .description("store policies from files; identical content makes no revision")
-      .requiredOption("-f, --file <path>", "a file, a folder of *.yaml, or - (repeatable)", collect, [])
+      .argument("[paths...]", FILE_HELP)
+      .option(FILE_FLAGS, FILE_HELP, collect, [])
       .option("--prune", "retire the policies that aren't among the files", false)
       .option("--dry-run", "say what would be done, do nothing", false),
-    async (
-      { client, terminal },
-      options: { file: string[]; prune: boolean; dryRun: boolean; reason: string },
-    ) => {
+    async ({ client, terminal }, paths: string[], options: ApplyOptions) => {
+      const given = [...paths, ...options.file];
+      if (given.length === 0)
+        throw new SluiceError("INVALID", "which files?", { cure: "sluice policy apply -f FILE or FOLDER" });
       const view = await client.policies.revise.mutate({
-        files: await readPolicyFiles(options.file),
+        files: await readPolicyFiles(given),
         prune: options.prune,
         dryRun: options.dryRun,
         reason: options.reason,
       });
-      print(terminal, view, () => [
-        ...view.policies.map(
-          (one) => `${one.policy} ${one.action} at revision ${one.revision}  (${one.file})`,
-        ),
-        ...view.retired.map((name) => `${name} ${view.dryRun ? "would be retired" : "retired"}`),
-        ...(view.dryRun ? ["nothing was stored (--dry-run)"] : []),
-      ]);
+      print(terminal, view, () => appliedLines(view));
     },
   );
 
   action(
     policy
-      .command("lint [paths...]")
-      .description("check policy files; stores nothing, asks no server")
-      .option("-f, --file <path>", "a file, a folder of *.yaml, or - (repeatable)", collect, []),
+      .command("lint")
+      .description("check policy files; stores nothing, asks nobody, needs no control")
+      .argument("[paths...]", `${FILE_HELP}; this folder unless said`)
+      .option(FILE_FLAGS, FILE_HELP, collect, []),
     async ({ terminal }, paths: string[], options: { file: string[] }) => {
-      const files = await readPolicyFiles(
-        paths.length + options.file.length === 0 ? ["."] : [...paths, ...options.file],
-      );
-      const view = lint(files);
-      if (terminal.json) terminal.out(JSON.stringify(view));
-      for (const { file, problems } of view.files) {
+      const given = [...paths, ...options.file];
+      const view = lint(await readPolicyFiles(given.length === 0 ? ["."] : given));
+      const wrong = view.files.filter(({ problems }) => problems.length > 0);
+      for (const { problems } of wrong)
         for (const problem of problems) terminal.err(formatProblem(problem as Problem));
-        if (problems.length === 0 && !terminal.json) terminal.out(`${file}: ok`);
-      }
-      return view.ok ? EXIT.done : EXIT.refused;
+      print(terminal, view, () =>
+        view.files.filter((one) => !wrong.includes(one)).map(({ file }) => `${file}: ok`),
+      );
+      if (view.ok) return EXIT.done;
+      const count = wrong.reduce((sum, { problems }) => sum + problems.length, 0);
+      terminal.err(
+        `sluice: ${counted(count, "problem")} in ${wrong.length} of ${counted(view.files.length, "file")}`,
+      );
+      return EXIT.refused;
     },
   );
 
@@ -60,34 +81,41 @@ export function addPolicyCommands(program: Command): void {
     async ({ client, terminal }, options: { retired: boolean }) => {
       const rows = await client.policies.ls.query({ retired: options.retired });
       print(terminal, rows, () =>
-        table(
-          ["POLICY", "REVISION", "SERVERS", "TARGETS", "REVISED", "BY", "DESCRIPTION"],
-          rows.map((row) => [
-            row.policy,
-            String(row.revision),
-            String(row.servers),
-            [...row.targets.servers, labelsText(row.targets.labels)].filter(Boolean).join(",") || "-",
-            timeText(row.revised.at),
-            row.revised.actor,
-            row.description,
-          ]),
-        ),
+        table(terminal, {
+          none: "no policies",
+          rows,
+          columns: [
+            { heading: "POLICY", cell: (row) => row.policy },
+            { heading: "REVISION", cell: (row) => (row.retired ? "retired" : String(row.revision)) },
+            { heading: "SERVERS", cell: (row) => String(row.servers) },
+            {
+              heading: "TARGETS",
+              cell: ({ targets }) =>
+                [...targets.servers, labelsText(targets.labels)].filter(Boolean).join(", ") || "-",
+              wraps: true,
+            },
+            { heading: "REVISED", cell: (row) => timeText(terminal, row.revised.at) },
+            { heading: "BY", cell: (row) => row.revised.actor, optional: true },
+            { heading: "DESCRIPTION", cell: (row) => row.description || "-", wraps: true },
+          ],
+        }),
       );
     },
   );
 
   action(
     policy
-      .command("show <name>")
-      .description("one policy's text, as it was written")
+      .command("show")
+      .description("one policy's text on stdout, as it was written; who has it on stderr")
+      .argument("<policy>", "its name", nameArgument)
       .option("--revision <n>", "an older one", revisionArgument),
     async ({ client, terminal }, name: string, options: { revision?: number }) => {
       const view = await client.policies.show.query({ policy: name, revision: options.revision });
-      const held = view.servers.map(({ server, revision }) => `${server}@${revision}`).join(", ");
-      terminal.status("");
       if (!terminal.json) {
+        const held = view.servers.map(({ server, revision }) => `${server}@${revision}`).join(", ");
+        const { at, actor, reason } = view.revised;
         terminal.err(
-          `# revision ${view.revision} of ${view.latest}, by ${view.revised.actor}: ${view.revised.reason}`,
+          `# revision ${view.revision} of ${view.latest}, ${exactTime(at)} UTC by ${actor}: ${reason || "no reason given"}`,
         );
         terminal.err(`# on ${held || "no server"}`);
       }
@@ -96,33 +124,36 @@ export function addPolicyCommands(program: Command): void {
   );
 
   action(
-    policy.command("history <name>").description("who revised it, when and why"),
+    policy
+      .command("history")
+      .description("who revised it, when and why")
+      .argument("<policy>", "its name", nameArgument),
     async ({ client, terminal }, name: string) => {
       const rows = await client.policies.history.query({ policy: name });
       print(terminal, rows, () =>
-        table(
-          ["REVISION", "REVISED", "BY", "REASON"],
-          rows.map((row) => [
-            String(row.revision),
-            timeText(row.revised.at),
-            row.revised.actor,
-            row.revised.reason || "-",
-          ]),
-        ),
+        table(terminal, {
+          none: "no revisions",
+          rows,
+          columns: [
+            { heading: "REVISION", cell: (row) => String(row.revision) },
+            { heading: "REVISED", cell: (row) => timeText(terminal, row.revised.at) },
+            { heading: "BY", cell: (row) => row.revised.actor },
+            { heading: "REASON", cell: (row) => row.revised.reason || "-", wraps: true },
+          ],
+        }),
       );
     },
   );
 
   action(
     policy
-      .command("diff <name> [from] [to]")
-      .description("between two revisions; the newest two unless said"),
-    async ({ client, terminal }, name: string, from?: string, to?: string) => {
-      const view = await client.policies.diff.query({
-        policy: name,
-        from: from === undefined ? undefined : numberOf(from),
-        to: to === undefined ? undefined : numberOf(to),
-      });
+      .command("diff")
+      .description("between two revisions; the newest and the one before unless said")
+      .argument("<policy>", "its name", nameArgument)
+      .argument("[from]", "a revision; 0 is nothing", diffFromArgument)
+      .argument("[to]", "a revision", revisionArgument),
+    async ({ client, terminal }, name: string, from?: number, to?: number) => {
+      const view = await client.policies.diff.query({ policy: name, from, to });
       print(terminal, view, () =>
         view.identical
           ? [`revisions ${view.from} and ${view.to} are identical`]
@@ -135,12 +166,26 @@ export function addPolicyCommands(program: Command): void {
   );
 
   action(
-    withReason(policy.command("retire <name>")).description("retire a policy that no server holds"),
+    withReason(policy.command("retire"))
+      .description("retire a policy that no server holds")
+      .argument("<policy>", "its name", nameArgument),
     async ({ client, terminal }, name: string, options: { reason: string }) => {
       const view = await client.policies.retire.mutate({ policy: name, reason: options.reason });
       print(terminal, view, () => [`${view.policy} retired at revision ${view.revision}`]);
     },
   );
+}
+
+function appliedLines({ dryRun, policies, retired }: ApplyPoliciesView): string[] {
+  const would = dryRun ? "would be " : "";
+  return [
+    ...policies.map(({ file, policy, action, revision }) => {
+      const what = action === "unchanged" ? "unchanged" : `${would}${action}`;
+      return `${policy} ${what} at revision ${revision}  (${file})`;
+    }),
+    ...retired.map((name) => `${name} ${would}retired`),
+    ...(dryRun ? ["nothing was stored (--dry-run)"] : []),
+  ];
 }
 
 /** Needs no control: the same reading that control does before it stores. */
@@ -152,11 +197,6 @@ function lint(files: readonly PolicyFile[]): LintPoliciesView {
       : { file: name, problems: parsed.problems };
   });
   return { ok: linted.every(({ problems }) => problems.length === 0), files: linted };
-}
-
-function numberOf(text: string): number {
-  if (!/^\d+$/.test(text)) throw new SluiceError("INVALID", `'${text}' is no revision`);
-  return Number(text);
 }
 
 function paintDiff(paint: (color: "green" | "red" | "cyan", text: string) => string, line: string): string {

@@ -1,26 +1,25 @@
-import type { RolloutServerView, RolloutView, WavesInput } from "@sluice/proto/api/rollouts";
+import type { RolloutState, RolloutView, WavesInput } from "@sluice/proto/api/rollouts";
 import { SluiceError } from "@sluice/proto/base/errors";
-import { type Command, Option } from "commander";
-import {
-  action,
-  collect,
-  countArgument,
-  type Invocation,
-  print,
-  revisionArgument,
-  withReason,
-} from "../command.ts";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { nameArgument, nameList, pageArgument, revisionArgument, rollbackToArgument } from "../arguments.ts";
+import { action, type Invocation, print, withExamples, withReason } from "../command.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
-import { refusalText } from "../render/differences.ts";
-import { table, timeText } from "../render/table.ts";
-import type { Terminal } from "../terminal.ts";
+import {
+  colorOfRollout,
+  rolloutLines,
+  rolloutSummary,
+  startedLines,
+  tellServers,
+} from "../render/rollout.ts";
+import { table } from "../render/table.ts";
+import { timeText } from "../render/text.ts";
 import { watch } from "../watch.ts";
 
 interface StartOptions {
   revision?: number;
   remove: boolean;
-  wave: string[];
-  waves?: string;
+  wave: string[][];
+  waves?: (number | string)[];
   server: string[];
   plan?: string;
   detach: boolean;
@@ -28,21 +27,31 @@ interface StartOptions {
 }
 
 export function addRolloutCommands(program: Command): void {
-  const rollout = program.command("rollout").description("move servers to a policy's revision, in waves");
+  const rollout = withExamples(
+    program.command("rollout").description("move servers to a policy's revision, in waves"),
+    [
+      'sluice rollout start web-edge --waves 1,25%,100% --reason "open 443"',
+      "sluice rollout start web-edge --wave web-1 --wave web-2,web-3",
+      "sluice rollout start web-edge --plan p-x7d2k9qs    only what that plan was ok for",
+      "sluice rollout start web-edge --remove             take it off its servers",
+      "sluice rollout ls --state running",
+      "sluice rollout watch r-k3v9p2mm",
+    ],
+  );
 
   action(
-    withReason(rollout.command("start <policy>"))
-      .description("begin, and watch to the end")
+    withReason(rollout.command("start"))
+      .description("begin, and watch to the end; exits 3 if it halts")
+      .argument("<policy>", "its name", nameArgument)
       .option("--revision <n>", "the newest unless said", revisionArgument)
       .option("--remove", "take the policy off the servers instead", false)
-      .option("--wave <names>", "servers of a wave, by comma; repeat for the next wave", collect, [])
-      .option("--waves <sizes>", "sizes instead of names: 1,25%,100%")
-      .option("--server <name>", "only this one of the targeted, repeatable", collect, [])
+      .option("--wave <names>", "servers of a wave, by comma; repeat for the next wave", waveArgument, [])
+      .option("--waves <sizes>", "shares reached by each wave instead of names: 1,25%,100%", sizesArgument)
+      .option("--server <name>", "only this one of the targeted, repeatable", nameList, [])
       .option("--plan <id>", "refused unless this plan was ok for the same content and servers")
       .option("--detach", "don't watch", false),
     async (invocation, policy: string, options: StartOptions) => {
-      const { client, terminal } = invocation;
-      const started = await client.rollouts.start.mutate({
+      const started = await invocation.client.rollouts.start.mutate({
         policy,
         revision: options.revision,
         remove: options.remove,
@@ -51,149 +60,128 @@ export function addRolloutCommands(program: Command): void {
         plan: options.plan,
         reason: options.reason,
       });
-      if (options.detach) {
-        print(terminal, started, () => [`rollout ${started.rollout} started`]);
-        return EXIT.done;
-      }
-      return await follow(invocation, started.rollout);
+      return await begun(invocation, started, options.detach);
     },
   );
 
   action(
     rollout
       .command("ls")
-      .description("newest first")
-      .option("--policy <name>", "only of this policy")
+      .description("rollouts and rollbacks, newest first")
+      .option("--policy <name>", "only of this policy", nameArgument)
       .addOption(
         new Option("--state <state>", "only in this state").choices(["running", "completed", "halted"]),
       )
-      .option("--limit <n>", "how many", countArgument, 20),
-    async (
-      { client, terminal },
-      options: { policy?: string; state?: "running" | "completed" | "halted"; limit: number },
-    ) => {
+      .option("--limit <n>", "how many", pageArgument, 20),
+    async ({ client, terminal }, options: { policy?: string; state?: RolloutState; limit: number }) => {
       const rows = await client.rollouts.ls.query(options);
       print(terminal, rows, () =>
-        table(
-          ["ROLLOUT", "KIND", "POLICY", "REVISION", "STATE", "WAVE", "SERVERS", "STARTED", "BY", "REASON"],
-          rows.map((row) => [
-            row.rollout,
-            row.kind,
-            row.policy,
-            row.revision === 0 ? "off" : String(row.revision),
-            terminal.paint(colorOf(row.state), row.state),
-            `${row.wave}/${row.waves}`,
-            `${row.confirmed}/${row.servers}`,
-            timeText(row.started.at),
-            row.started.actor,
-            row.started.reason || "-",
-          ]),
-        ),
+        table(terminal, {
+          none: "no rollouts",
+          rows,
+          columns: [
+            { heading: "ROLLOUT", cell: (row) => row.rollout },
+            {
+              heading: "POLICY",
+              cell: (row) => `${row.policy}${row.revision === 0 ? " off" : `@${row.revision}`}`,
+            },
+            { heading: "STATE", cell: (row) => row.state, paint: (row) => colorOfRollout(row.state) },
+            { heading: "CONFIRMED", cell: (row) => `${row.confirmed}/${row.servers}` },
+            { heading: "WAVE", cell: (row) => `${row.wave}/${row.waves}`, optional: true },
+            { heading: "STARTED", cell: (row) => timeText(terminal, row.started.at) },
+            { heading: "BY", cell: (row) => row.started.actor },
+            { heading: "KIND", cell: (row) => row.kind, optional: true },
+            { heading: "REASON", cell: (row) => row.started.reason || "-", wraps: true },
+          ],
+        }),
       );
     },
   );
 
   action(
-    rollout.command("show <rollout>").description("one rollout, server by server"),
+    rollout
+      .command("show")
+      .description("one rollout, server by server; exits 3 if it halted")
+      .argument("<rollout>", "its id"),
     async ({ client, terminal }, id: string) => {
       const view = await client.rollouts.show.query({ rollout: id });
-      print(terminal, view, () => [
-        `${view.kind} ${view.rollout} of ${view.policy} ${revisionText(view)}, by ${view.started.actor}: ${view.started.reason || "no reason given"}`,
-        ...view.servers.map((server) => `  wave ${server.wave}  ${serverText(terminal, server)}`),
-        ...(view.inNoWave.length > 0 ? [`in no wave: ${view.inNoWave.join(", ")}`] : []),
-        summary(terminal, view),
-      ]);
+      print(terminal, view, () => rolloutLines(terminal, view));
       return exitCodeOf(view);
     },
   );
 
-  action(rollout.command("watch <rollout>").description("follow one to its end"), (invocation, id: string) =>
-    follow(invocation, id),
+  action(
+    rollout
+      .command("watch")
+      .description("follow one to its end; exits 3 if it halts")
+      .argument("<rollout>", "its id"),
+    async (invocation, id: string) =>
+      follow(invocation, await invocation.client.rollouts.show.query({ rollout: id })),
   );
 
   action(
-    withReason(program.command("rollback <policy>"))
-      .description("roll one policy back to an earlier revision, wide and at once; others stay")
-      .option("--to <revision>", "a revision, or 'previous'", "previous")
-      .option("--detach", "don't watch", false),
-    async (invocation, policy: string, options: { to: string; detach: boolean; reason: string }) => {
-      const { client, terminal } = invocation;
-      const to = options.to === "previous" ? "previous" : revisionArgument(options.to);
-      const started = await client.rollouts.rollback.mutate({ policy, to, reason: options.reason });
-      if (options.detach) {
-        print(terminal, started, () => [`rollback ${started.rollout} started`]);
-        return EXIT.done;
-      }
-      return await follow(invocation, started.rollout);
+    withExamples(
+      withReason(program.command("rollback"))
+        .description("roll one policy back to an earlier revision, wide and at once; others stay")
+        .argument("<policy>", "its name", nameArgument)
+        .option("--to <revision>", "a revision, or 'previous'", rollbackToArgument, "previous")
+        .option("--detach", "don't watch", false),
+      ['sluice rollback web-edge --reason "pages are slow"', "sluice rollback web-edge --to 3"],
+    ),
+    async (
+      invocation,
+      policy: string,
+      options: { to: number | "previous"; detach: boolean; reason: string },
+    ) => {
+      const { to, reason } = options;
+      const started = await invocation.client.rollouts.rollback.mutate({ policy, to, reason });
+      return await begun(invocation, started, options.detach);
     },
   );
 }
 
+function waveArgument(names: string, before: readonly string[][]): string[][] {
+  return [...before, nameList(names)];
+}
+
+function sizesArgument(text: string): (number | string)[] {
+  return text.split(",").map((size) => {
+    if (/^(100|[1-9]?\d)%$/.test(size)) return size;
+    if (/^[1-9]\d*$/.test(size)) return Number(size);
+    throw new InvalidArgumentError("numbers of servers and shares such as 1,25%,100%");
+  });
+}
+
 function wavesOf({ wave, waves }: StartOptions): WavesInput | undefined {
-  if (wave.length > 0 && waves !== undefined) {
+  if (wave.length > 0 && waves !== undefined)
     throw new SluiceError("INVALID", "--wave names servers, --waves gives sizes: use one of them");
-  }
-  if (wave.length > 0) return wave.map((names) => names.split(","));
-  return waves?.split(",").map((size) => (size.endsWith("%") ? size : Number(size)));
+  return wave.length > 0 ? wave : waves;
 }
 
-async function follow({ client, terminal, signal }: Invocation, rollout: string): Promise<ExitCode> {
-  const told = new Map<string, string>();
-  const view = await watch<RolloutView>(
-    (observer) => client.rollouts.watch.subscribe({ rollout }, observer),
+async function begun(invocation: Invocation, started: RolloutView, detach: boolean): Promise<ExitCode> {
+  const { terminal } = invocation;
+  if (!terminal.json) for (const line of startedLines(started)) terminal.out(line);
+  if (!detach) return await follow(invocation, started);
+  print(terminal, started, () => [`to follow it: sluice rollout watch ${started.rollout}`]);
+  return EXIT.done;
+}
+
+async function follow({ client, terminal, signal }: Invocation, first: RolloutView): Promise<ExitCode> {
+  const { view, interrupted } = await watch<RolloutView>({
+    first,
+    subscribe: (observer) => client.rollouts.watch.subscribe({ rollout: first.rollout }, observer),
     signal,
-    (now) => tell(terminal, now, told),
-    (now) => now.state !== "running",
-  );
+    terminal,
+    onView: tellServers(terminal),
+    isOver: ({ state }) => state !== "running",
+  });
   terminal.status("");
-  print(terminal, view, () => [summary(terminal, view)]);
-  return exitCodeOf(view);
-}
-
-/** Prints a server's line whenever its state is another. */
-function tell(terminal: Terminal, view: RolloutView, told: Map<string, string>): void {
-  if (terminal.json) return;
-  for (const server of view.servers) {
-    if (server.state === "waiting" || told.get(server.server) === server.state) continue;
-    told.set(server.server, server.state);
-    terminal.out(`wave ${server.wave}/${view.waves}  ${serverText(terminal, server)}`);
-  }
-  terminal.status(
-    view.state === "running"
-      ? `${view.kind} of ${view.policy}: wave ${view.wave} of ${view.waves}, ${view.confirmed} of ${view.servers.length} confirmed`
-      : "",
-  );
-}
-
-function serverText(terminal: Terminal, server: RolloutServerView): string {
-  const state = terminal.paint(colorOf(server.state), server.state);
-  const failed = server.state === "refused" || server.state === "reverted";
-  const took = totalMs(server);
-  const details = failed ? `: ${refusalText(server.refusal)}` : took === undefined ? "" : ` in ${took} ms`;
-  return `${server.server} ${state}${details}`;
-}
-
-function totalMs({ stats }: RolloutServerView): number | undefined {
-  if (stats === undefined) return undefined;
-  return Math.round(Object.values(stats.phasesMs).reduce((sum, ms) => sum + ms, 0));
-}
-
-function summary(terminal: Terminal, view: RolloutView): string {
-  const state = terminal.paint(colorOf(view.state), view.state);
-  const because = view.state === "halted" ? `: ${view.haltedBecause}` : "";
-  return `${view.kind} ${view.rollout} ${state}, ${view.confirmed} of ${view.servers.length} servers confirmed${because}`;
-}
-
-function revisionText({ revision }: RolloutView): string {
-  return revision === 0 ? "off" : `revision ${revision}`;
+  print(terminal, view, () => [rolloutSummary(terminal, view)]);
+  if (!interrupted) return exitCodeOf(view);
+  terminal.err(`the ${view.kind} goes on: sluice rollout watch ${view.rollout}`);
+  return EXIT.interrupted;
 }
 
 function exitCodeOf(view: RolloutView): ExitCode {
   return view.state === "halted" ? EXIT.halted : EXIT.done;
-}
-
-function colorOf(state: string): "green" | "red" | "yellow" | "dim" {
-  if (state === "completed" || state === "confirmed") return "green";
-  if (state === "running" || state === "converging") return "yellow";
-  return state === "waiting" || state === "unreached" ? "dim" : "red";
 }

@@ -1,21 +1,47 @@
+import type { ServerView } from "@sluice/proto/api/servers";
 import type { Command } from "commander";
-import { action, collect, labelArguments, print, withReason } from "../command.ts";
+import { collect, labelArguments, labelPairs, nameArgument } from "../arguments.ts";
+import { action, print, withExamples, withReason } from "../command.ts";
 import { differenceLines } from "../render/differences.ts";
-import { labelsText, table, timeText } from "../render/table.ts";
+import { table } from "../render/table.ts";
+import { assignedText, exactTime, labelsText, timeText } from "../render/text.ts";
+import type { Terminal } from "../terminal.ts";
 
 export function addServerCommands(program: Command): void {
-  const server = program.command("server").description("servers: enrol, look at, label");
+  const server = withExamples(
+    program.command("server").description("servers: enrol them, look at them, label them"),
+    [
+      "sluice server add web-3 --label role=web      prints what to run on web-3",
+      "sluice server ls --label role=web",
+      "sluice server show web-3",
+      "sluice server label web-3 site=hel old-",
+    ],
+  );
 
   action(
-    withReason(server.command("add <name>"))
-      .description("make a server known, and a one-time token for its agent")
-      .option("--label <key=value>", "label it, repeatable", collect, []),
-    async ({ client, terminal }, name: string, options: { label: string[]; reason: string }) => {
-      const { set } = labelArguments(options.label);
-      const view = await client.servers.add.mutate({ server: name, labels: set, reason: options.reason });
+    withReason(server.command("add"))
+      .description("make a server known; prints the line that starts its agent, with a one-time token")
+      .argument("<server>", "its name", nameArgument)
+      .option("--label <key=value>", "label it, repeatable", collect, [])
+      .option("--again", "a new token for a server that is there; its old agent is no longer heard", false),
+    async (
+      { client, context, terminal },
+      name: string,
+      options: { label: string[]; again: boolean; reason: string },
+    ) => {
+      const view = await client.servers.add.mutate({
+        server: name,
+        labels: labelPairs(options.label),
+        again: options.again,
+        reason: options.reason,
+      });
+      const { hostname } = new URL(context.url);
       print(terminal, view, () => [
-        `server ${view.server} is known; on it, run once:`,
-        `  sluice-agent run --control ${terminal.paint("dim", "URL")} --join ${view.token}`,
+        `server ${view.server} is known; on it, as root, run once:`,
+        `  sluice-agent run --control ${context.url} --join ${view.token}`,
+        ...(isLoopback(hostname)
+          ? [`${hostname} is this machine: put in control's address as ${view.server} reaches it`]
+          : []),
       ]);
     },
   );
@@ -26,50 +52,45 @@ export function addServerCommands(program: Command): void {
       .description("all servers, or those with a label")
       .option("--label <key=value>", "only with this label, repeatable", collect, []),
     async ({ client, terminal }, options: { label: string[] }) => {
-      const rows = await client.servers.ls.query({ labels: labelArguments(options.label).set });
+      const rows = await client.servers.ls.query({ labels: labelPairs(options.label) });
       print(terminal, rows, () =>
-        table(
-          ["SERVER", "STATE", "CONNECTED", "GENERATION", "POLICIES", "LABELS"],
-          rows.map((row) => [
-            row.server,
-            terminal.paint(colorOf(row.state), row.state),
-            row.connected ? "yes" : "no",
-            `${row.confirmedGeneration}/${row.generation}`,
-            row.assigned.map(({ policy, revision }) => `${policy}@${revision}`).join(",") || "-",
-            labelsText(row.labels) || "-",
-          ]),
-        ),
+        table(terminal, {
+          none: options.label.length > 0 ? "no servers with these labels" : "no servers",
+          rows,
+          columns: [
+            { heading: "SERVER", cell: (row) => row.server },
+            { heading: "STATE", cell: (row) => row.state, paint: (row) => colorOf(row.state) },
+            {
+              heading: "CONNECTED",
+              cell: (row) => (row.connected ? "yes" : "no"),
+              paint: (row) => (row.connected ? "green" : "red"),
+            },
+            { heading: "SEEN", cell: (row) => timeText(terminal, row.lastSeenAt), optional: true },
+            { heading: "GENERATION", cell: (row) => `${row.confirmedGeneration}/${row.generation}` },
+            { heading: "POLICIES", cell: (row) => assignedText(row.assigned), wraps: true },
+            { heading: "LABELS", cell: (row) => labelsText(row.labels) || "-", wraps: true },
+          ],
+        }),
       );
     },
   );
 
   action(
-    server.command("show <name>").description("one server: what it is, what it holds, what differs"),
+    server
+      .command("show")
+      .description("one server: what it is, what it holds, what differs")
+      .argument("<server>", "its name", nameArgument),
     async ({ client, terminal }, name: string) => {
       const view = await client.servers.show.query({ server: name });
-      print(terminal, view, () => [
-        `${terminal.paint("bold", view.server)}  ${terminal.paint(colorOf(view.state), view.state)}`,
-        `labels      ${labelsText(view.labels) || "-"}`,
-        `connected   ${view.connected ? "yes" : "no"}, last seen ${timeText(view.lastSeenAt)}`,
-        `enrolled    ${timeText(view.enrolledAt)}`,
-        `generation  ${view.confirmedGeneration} confirmed of ${view.generation} (epoch ${view.epoch})`,
-        `policies    ${view.assigned.map(({ policy, revision }) => `${policy}@${revision}`).join(", ") || "-"}`,
-        ...(view.failure ? [`failed at   ${view.failure.step}: ${view.failure.reason}`] : []),
-        ...(view.facts
-          ? [
-              `kernel      ${view.facts.kernel}, iptables ${view.facts.capabilities.iptables.version} (${view.facts.capabilities.iptables.backend})`,
-              `devices     ${view.facts.devices.map(({ name: device }) => device).join(", ")}`,
-            ]
-          : []),
-        ...(view.drift.length > 0 ? ["drift", ...differenceLines(terminal, view.drift, "  ")] : []),
-      ]);
+      print(terminal, view, () => serverLines(terminal, view));
     },
   );
 
   action(
-    withReason(server.command("label <name> <labels...>")).description(
-      "set labels (key=value) or take them away (key-)",
-    ),
+    withReason(server.command("label"))
+      .description("set labels or take them away; what the server is to hold may change with them")
+      .argument("<server>", "its name", nameArgument)
+      .argument("<labels...>", "key=value sets one, key- takes it away"),
     async ({ client, terminal }, name: string, words: string[], options: { reason: string }) => {
       const { set, unset } = labelArguments(words);
       const view = await client.servers.label.mutate({ server: name, set, unset, reason: options.reason });
@@ -80,6 +101,39 @@ export function addServerCommands(program: Command): void {
       ]);
     },
   );
+}
+
+function serverLines(terminal: Terminal, view: ServerView): string[] {
+  const lists = Object.entries(view.lists).map(([list, rev]) => `${list}@${rev}`);
+  return [
+    `${terminal.paint("bold", view.server)}  ${terminal.paint(colorOf(view.state), view.state)}`,
+    `labels      ${labelsText(view.labels) || "-"}`,
+    `connected   ${view.connected ? "yes" : "no"}, last seen ${seenText(terminal, view.lastSeenAt)}`,
+    `enrolled    ${seenText(terminal, view.enrolledAt)}`,
+    `generation  ${view.confirmedGeneration} confirmed of ${view.generation} (epoch ${view.epoch})`,
+    `policies    ${assignedText(view.assigned)}`,
+    `lists       ${lists.join(", ") || "-"}`,
+    ...(view.pausedUntil === undefined ? [] : [`paused      until ${exactTime(view.pausedUntil)} UTC`]),
+    ...(view.failure ? [`failed at   ${view.failure.step}: ${view.failure.reason}`] : []),
+    ...(view.facts
+      ? [
+          `kernel      ${view.facts.kernel}, iptables ${view.facts.capabilities.iptables.version} (${view.facts.capabilities.iptables.backend})`,
+          `devices     ${view.facts.devices.map(({ name, addresses }) => [name, ...addresses].join(" ")).join("; ")}`,
+        ]
+      : []),
+    ...(view.drift.length > 0 ? ["drift", ...differenceLines(terminal, view.drift, "  ")] : []),
+  ];
+}
+
+function seenText(terminal: Terminal, iso: string | undefined): string {
+  if (iso === undefined) return "never";
+  return terminal.width === undefined
+    ? `${exactTime(iso)} UTC`
+    : `${exactTime(iso)} UTC, ${timeText(terminal, iso)}`;
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
 }
 
 function colorOf(state: string): "green" | "red" | "yellow" | "dim" {
