@@ -1,4 +1,4 @@
-import { mkdtemp } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildAgent } from "@sluice/infra/build/build-agent";
@@ -14,7 +14,7 @@ export async function startTestLab(
   servers: number,
   more: Pick<LabOptions, "backends" | "agentFlags"> = {},
 ): Promise<Lab> {
-  const folder = join(await mkdtemp(join(tmpdir(), "sluice-e2e-")), "lab");
+  const folder = join(tmpdir(), `sluice-e2e-${randomUUID()}`);
   return await startLab({ folder, servers, agentProgram: await buildAgent(), ...more });
 }
 
