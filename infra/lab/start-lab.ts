@@ -15,6 +15,7 @@ import { startBroker } from "./broker.ts";
 import { type ControlProcess, startControlProcess } from "./control-process.ts";
 import { type IptablesBackend, iptablesToolsIn } from "./iptables-tools.ts";
 import { openServerServices } from "./server-services.ts";
+import { withLastWords } from "./with-last-words.ts";
 
 /**
  * A whole Sluice on one machine: control and NATS in a namespace of their own, each server a namespace with the real
@@ -115,10 +116,13 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   const api = stack.use(await relayTcpToUnix({ listenPort: 0, socketPath }));
   const context = { url: `http://127.0.0.1:${api.port}`, token };
   const client = createClient(context);
-  await waitUntil("control's answer", READY_MS, async () => {
-    await client.fleet.show.query();
-    return true;
-  });
+  const logs = [join(folder, "control.log")];
+  await withLastWords(logs, () =>
+    waitUntil("control's answer", READY_MS, async () => {
+      await client.fleet.show.query();
+      return true;
+    }),
+  );
 
   progress("agents");
   const agents: AgentProcess[] = [];
@@ -146,10 +150,13 @@ export async function startLab(options: LabOptions): Promise<Lab> {
       }),
     );
   }
-  await waitUntil("every agent's enrolment and facts", READY_MS, async () => {
-    const rows = await client.servers.ls.query({});
-    return rows.every(({ connected, state }) => connected && state !== "added");
-  });
+  logs.push(...fabric.servers.map(({ name }) => join(folder, `${name}.log`)));
+  await withLastWords(logs, () =>
+    waitUntil("every agent's enrolment and facts", READY_MS, async () => {
+      const rows = await client.servers.ls.query({});
+      return rows.every(({ connected, state }) => connected && state !== "added");
+    }),
+  );
   const outside = stack.use(await startStation(fabric.host("client").namespace));
 
   const owned = stack.move();
