@@ -1,6 +1,12 @@
-import { chmod, readFile, rename } from "node:fs/promises";
+import { chmod, readFile, rename, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
+
+/**
+ * How Node runs the agent: it makes little garbage, rarely, so small semi-spaces and compact code keep a third of its
+ * memory free for the server. They stand in the bundle's first line; who starts it with a Node of its own gives them.
+ */
+export const AGENT_NODE_FLAGS: readonly string[] = ["--max-semi-space-size=1", "--optimize-for-size"];
 
 const root = new URL("../../", import.meta.url);
 
@@ -39,6 +45,9 @@ export async function buildAgent(): Promise<string> {
       js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
     },
   });
+  const bundled = await readFile(unfinished, "utf8");
+  const firstLine = `#!/usr/bin/env -S node ${AGENT_NODE_FLAGS.join(" ")}\n`;
+  await writeFile(unfinished, firstLine + bundled.replace(/^#!.*\n/, ""));
   await chmod(unfinished, 0o755);
   await rename(unfinished, outfile);
   return outfile;

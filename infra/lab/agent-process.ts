@@ -1,4 +1,5 @@
 import { createWriteStream } from "node:fs";
+import { AGENT_NODE_FLAGS } from "../build/build-agent.ts";
 import { commandIn, environmentIn } from "../net/namespace.ts";
 import { type GuardedChild, startGuarded } from "../process/guarded-child.ts";
 
@@ -45,7 +46,7 @@ export function startAgentProcess(options: AgentOptions): AgentProcess {
   function start(): void {
     wanted = true;
     if (child?.isRunning()) return;
-    const command = [process.execPath, options.program, "run", "--state", stateFolder];
+    const command = [process.execPath, ...AGENT_NODE_FLAGS, options.program, "run", "--state", stateFolder];
     const join = ["--control", options.controlUrl, "--join", options.joinToken];
     const words = [...command, ...join, ...(options.flags ?? [])];
     const started = startGuarded(commandIn(namespace, words), {
