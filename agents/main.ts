@@ -38,7 +38,8 @@ const program = new Command("sluice-agent")
     "Keeps this server's iptables, ipset and tc as its manifest says, and undoes what cuts it off.",
   )
   .version(agentVersion())
-  .showHelpAfterError()
+  .showHelpAfterError("  → sluice-agent --help")
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
   .addHelpText("after", "\nExit codes: 0 done, 1 fault, 2 refused, 3 drifted.");
 
 function command(name: string, description: string): Command {

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import type { Terminal } from "./terminal.ts";
 
-const carried = z.object({ sluice: errorView, path: z.string().optional() });
+const carried = z.object({ sluice: errorView });
 
 /** Anything thrown, as the one shape that `--json` prints under `error`. */
 export function errorViewOf(thrown: unknown): ErrorView {
@@ -17,12 +17,12 @@ export function errorViewOf(thrown: unknown): ErrorView {
     return { code: "INTERNAL", message: messageOf(thrown), problems: [] };
   if (thrown.cause instanceof SluiceError) return errorViewOf(thrown.cause);
   const data = carried.safeParse(thrown.data);
-  if (data.success) return withCure(data.data.sluice, data.data.path);
+  if (data.success) return withCure(data.data.sluice);
   return { code: "UNAVAILABLE", message: `control can't be asked: ${thrown.message}`, problems: [] };
 }
 
 /** What control leaves to whoever stands before it: which command helps. */
-function withCure(view: ErrorView, path: string | undefined): ErrorView {
+function withCure(view: ErrorView): ErrorView {
   switch (view.code) {
     case "UNAUTHENTICATED":
       return {
@@ -33,23 +33,19 @@ function withCure(view: ErrorView, path: string | undefined): ErrorView {
     case "FORBIDDEN":
       return { cure: "an admin gives a role with: sluice token create NAME --role operator", ...view };
     case "NOT_FOUND": {
-      const shows = LS[path?.split(".")[0] ?? ""];
-      return shows === undefined ? view : { cure: `sluice ${shows} shows what there is`, ...view };
+      const cure = lookAround(view.message);
+      return cure === undefined ? view : { cure, ...view };
     }
     default:
       return view;
   }
 }
 
-const LS: Readonly<Record<string, string>> = {
-  servers: "server ls",
-  drift: "server ls",
-  policies: "policy ls",
-  plans: "plan ls",
-  rollouts: "rollout ls",
-  lists: "list ls",
-  tokens: "token ls",
-};
+function lookAround(message: string): string | undefined {
+  const [, noun] = /^there is no (server|policy|plan|rollout|list|token) /.exec(message) ?? [];
+  if (noun !== undefined) return `sluice ${noun} ls shows what there is`;
+  return message.includes("revision") ? "sluice policy history NAME shows what there is" : undefined;
+}
 
 /** Says what went wrong, where, and what to do; returns the exit code. */
 export function reportFailure(terminal: Terminal, thrown: unknown): ExitCode {

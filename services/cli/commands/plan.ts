@@ -1,3 +1,4 @@
+import { entityName } from "@sluice/proto/api/common";
 import type { PlanView } from "@sluice/proto/api/plans";
 import { SluiceError } from "@sluice/proto/base/errors";
 import { parsePolicy } from "@sluice/proto/policy/parse";
@@ -101,8 +102,10 @@ async function subjectOf(policy: string | undefined, options: PlanOptions) {
   if (policy === undefined) {
     throw new SluiceError("INVALID", "which policy?", { cure: "sluice plan NAME, or sluice plan -f FILE" });
   }
-  if (/[./]/.test(policy)) {
-    throw new SluiceError("INVALID", `${policy} is no policy's name`, { cure: `sluice plan -f ${policy}` });
+  if (!entityName.safeParse(policy).success) {
+    throw new SluiceError("INVALID", `'${policy}' is no policy's name`, {
+      cure: `for a file: sluice plan -f ${policy}`,
+    });
   }
   const revision = options.revision === undefined ? {} : { revision: options.revision };
   return { of: { policy, ...revision }, files: new Map() };

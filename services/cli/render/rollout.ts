@@ -49,8 +49,17 @@ export function rolloutLines(terminal: Terminal, view: RolloutView): string[] {
 
 export function rolloutSummary(terminal: Terminal, view: RolloutView): string {
   const state = terminal.paint(colorOfRollout(view.state), view.state);
-  const because = view.state === "halted" ? `: ${view.haltedBecause}` : "";
-  return `${view.kind} ${view.rollout} ${state}, ${view.confirmed} of ${counted(view.servers.length, "server")} confirmed${because}`;
+  const confirmed = `${view.confirmed} of ${counted(view.servers.length, "server")} confirmed`;
+  return `${view.kind} ${view.rollout} ${state}, ${confirmed}${haltText(view)}`;
+}
+
+/** The reason of the server that halted it stands in that server's own lines. */
+function haltText({ state, haltedBy, haltedBecause, servers }: RolloutView): string {
+  if (state !== "halted") return "";
+  const culprit = servers.find(({ server }) => server === haltedBy);
+  const because = culprit?.refusal === undefined ? haltedBecause : `${culprit.server} ${culprit.state}`;
+  const open = servers.filter((server) => server.state === "converging").map(({ server }) => server);
+  return `: ${because}${open.length > 0 ? `; still converging: ${open.join(", ")}` : ""}`;
 }
 
 export function colorOfRollout(state: string): "green" | "red" | "yellow" | "dim" {

@@ -19,92 +19,93 @@ export interface Table<Row> {
 }
 
 const GAP = 2;
-const NARROWEST_WRAPPED = 20;
+const NARROWEST_WRAPPED = 16;
+const LONGEST_WHOLE_WORD = 32;
+const MOST_LINES = 4;
 
 /**
  * Columns under their headings, two spaces apart; the last isn't padded. On a terminal it keeps to its width: first
- * cells wrap, then optional columns are left out. Elsewhere every cell is whole, and on one line.
+ * long cells wrap, then optional columns are left out. Elsewhere every cell is whole, and on one line.
  */
 export function table<Row>(
   terminal: Pick<Terminal, "width" | "paint">,
   { columns, rows, none }: Table<Row>,
 ): string[] {
   if (rows.length === 0) return [none];
-  const shown = fitting(columns, rows, terminal.width);
-  const widths = widthsOf(shown, rows, terminal.width);
+  const measured = columns.map((column) => measure(column, rows));
+  const shown = fitted(measured, terminal.width);
   return [
-    joined(shown.map(({ heading }, index) => heading.padEnd(widths[index] ?? 0))),
-    ...rows.flatMap((row) => rowLines(terminal, shown, widths, row)),
+    joined(shown.map(({ column, width }) => column.heading.padEnd(width))),
+    ...rows.flatMap((row) => rowLines(terminal, shown, row)),
   ];
 }
 
-function rowLines<Row>(
-  terminal: Pick<Terminal, "paint">,
-  columns: readonly Column<Row>[],
-  widths: readonly number[],
-  row: Row,
-): string[] {
-  const cells = columns.map((column, index) => {
-    const text = column.cell(row);
-    return text.length > (widths[index] ?? 0) ? wrap(text, widths[index] ?? 0) : [text];
-  });
+interface Measured<Row> {
+  column: Column<Row>;
+  /** of the widest cell */
+  natural: number;
+  /** with the longest word whole, where that can be */
+  least: number;
+}
+type Fitted<Row> = Measured<Row> & { width: number };
+
+function measure<Row>(column: Column<Row>, rows: readonly Row[]): Measured<Row> {
+  const cells = [column.heading, ...rows.map((row) => column.cell(row))];
+  const natural = Math.max(...cells.map((cell) => cell.length));
+  if (!column.wraps) return { column, natural, least: natural };
+  const word = Math.max(...cells.flatMap((cell) => cell.split(/\s+/)).map((one) => one.length));
+  const least = Math.max(NARROWEST_WRAPPED, Math.min(word, LONGEST_WHOLE_WORD));
+  return { column, natural, least: Math.min(natural, least) };
+}
+
+function fitted<Row>(measured: readonly Measured<Row>[], width: number | undefined): Fitted<Row>[] {
+  if (width === undefined) return measured.map((one) => ({ ...one, width: one.natural }));
+  const spare = measured.reduce((left, { least }) => left - least - GAP, width + GAP);
+  const dispensable = measured.findLastIndex(({ column }) => column.optional);
+  if (spare < 0 && dispensable !== -1) {
+    return fitted(
+      measured.filter((_, index) => index !== dispensable),
+      width,
+    );
+  }
+  return shared(measured, spare);
+}
+
+/** What is left over goes to those that would wrap; who needs less than its share leaves the rest to the others. */
+function shared<Row>(measured: readonly Measured<Row>[], spare: number): Fitted<Row>[] {
+  const widths = new Map<Measured<Row>, number>();
+  const byNeed = [...measured].sort((a, b) => a.natural - a.least - (b.natural - b.least));
+  let left = Math.max(0, spare);
+  for (const [turn, one] of byNeed.entries()) {
+    const more = Math.min(one.natural - one.least, Math.floor(left / (byNeed.length - turn)));
+    widths.set(one, one.least + more);
+    left -= more;
+  }
+  return measured.map((one) => ({ ...one, width: widths.get(one) ?? one.natural }));
+}
+
+function rowLines<Row>(terminal: Pick<Terminal, "paint">, shown: readonly Fitted<Row>[], row: Row): string[] {
+  const cells = shown.map(({ column, width }) => cellLines(column.cell(row), width));
   const height = Math.max(...cells.map((lines) => lines.length));
   return Array.from({ length: height }, (_, line) =>
     joined(
-      columns.map((column, index) => {
+      shown.map(({ column, width }, index) => {
         const text = cells[index]?.[line] ?? "";
-        const padding = " ".repeat(Math.max(0, (widths[index] ?? 0) - text.length));
         const painted = column.paint && text !== "" ? terminal.paint(column.paint(row), text) : text;
-        return painted + padding;
+        return painted + " ".repeat(Math.max(0, width - text.length));
       }),
     ),
   );
 }
 
+function cellLines(text: string, width: number): string[] {
+  if (text.length <= width) return [text];
+  const lines = wrap(text, width);
+  if (lines.length <= MOST_LINES) return lines;
+  const last = lines[MOST_LINES - 1] ?? "";
+  return [...lines.slice(0, MOST_LINES - 1), `${last.slice(0, width - 2)} …`];
+}
+
 function joined(cells: readonly string[]): string {
   return cells.join(" ".repeat(GAP)).trimEnd();
-}
-
-function fitting<Row>(
-  columns: readonly Column<Row>[],
-  rows: readonly Row[],
-  width: number | undefined,
-): readonly Column<Row>[] {
-  if (width === undefined) return columns;
-  const least = columns.map((column) =>
-    column.wraps ? Math.min(NARROWEST_WRAPPED, widest(column, rows)) : widest(column, rows),
-  );
-  const needed = least.reduce((sum, one) => sum + one + GAP, -GAP);
-  const dispensable = columns.findLastIndex(({ optional }) => optional);
-  if (needed <= width || dispensable === -1) return columns;
-  return fitting(
-    columns.filter((_, index) => index !== dispensable),
-    rows,
-    width,
-  );
-}
-
-/** What is left beside the fixed columns is shared by those that wrap; who needs less than its share leaves the rest. */
-function widthsOf<Row>(
-  columns: readonly Column<Row>[],
-  rows: readonly Row[],
-  width: number | undefined,
-): number[] {
-  const widths = columns.map((column) => widest(column, rows));
-  if (width === undefined) return widths;
-  const wrapping = columns
-    .flatMap(({ wraps }, index) => (wraps ? [index] : []))
-    .sort((a, b) => (widths[a] ?? 0) - (widths[b] ?? 0));
-  const fixed = widths.reduce((sum, one, index) => (wrapping.includes(index) ? sum : sum + one), 0);
-  let left = width - fixed - GAP * (columns.length - 1);
-  for (const [turn, index] of wrapping.entries()) {
-    const share = Math.max(10, Math.floor(left / (wrapping.length - turn)));
-    widths[index] = Math.min(widths[index] ?? 0, share);
-    left -= widths[index] ?? 0;
-  }
-  return widths;
-}
-
-function widest<Row>({ heading, cell }: Column<Row>, rows: readonly Row[]): number {
-  return Math.max(heading.length, ...rows.map((row) => cell(row).length));
 }
