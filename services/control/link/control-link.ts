@@ -2,8 +2,13 @@ import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManage
 import type { KV } from "@nats-io/kv";
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import { messageOf, SluiceError } from "@sluice/proto/base/errors";
-import { type Domain, type SigningKey, signedMessage, signMessage } from "@sluice/proto/base/sign";
-import { confirmRequest, desiredEnvelope, type Wake } from "@sluice/proto/wire/envelope";
+import { type Domain, openMessage, type SigningKey, signMessage } from "@sluice/proto/base/sign";
+import {
+  confirmRequest,
+  type DesiredEnvelope,
+  desiredEnvelope,
+  type Wake,
+} from "@sluice/proto/wire/envelope";
 import type { AskReply } from "@sluice/proto/wire/report";
 import { askReply, pulse } from "@sluice/proto/wire/report";
 import { planKey, STREAMS, subjects } from "@sluice/proto/wire/subjects";
@@ -74,7 +79,7 @@ export async function createControlLink(options: ControlLinkOptions, linkIn: Lin
     putBlob: (bytes) => put(({ blobs }) => putBlob(blobs, bytes)),
 
     async putDesired(envelope) {
-      await put(({ desired }) => putNewest(desired, envelope.server, envelope, sign("desired", envelope)));
+      await put(({ desired }) => putNewest(desired, signingKey, envelope));
       wakeUp(envelope.server, { what: "desired" });
     },
 
@@ -143,25 +148,24 @@ async function watchStatus(connection: NatsConnection, on: { lost(): void; back(
   }
 }
 
-/** Never puts an older generation over a newer one, whoever else puts at the same time. */
-async function putNewest(
-  bucket: KV,
-  key: string,
-  next: { epoch: number; generation: number },
-  text: string,
-): Promise<void> {
-  const stored = await bucket.get(key);
+/**
+ * Never puts an older generation over a newer one, whoever else puts at the same time. What lies there counts only with
+ * our own signature: no agent obeys anything else, so it must not stand in the way either.
+ */
+async function putNewest(bucket: KV, key: SigningKey, next: DesiredEnvelope): Promise<void> {
+  const text = JSON.stringify(signMessage(key, "desired", next));
+  const stored = await bucket.get(next.server);
   if (stored === null || stored.operation !== "PUT") {
-    await bucket.put(key, text);
+    await bucket.put(next.server, text);
     return;
   }
-  const outer = signedMessage.safeParse(stored.json());
-  const inner = outer.success ? desiredEnvelope.safeParse(JSON.parse(outer.data.body)) : undefined;
-  if (inner?.success) {
-    const { epoch, generation } = inner.data;
-    if (epoch > next.epoch || (epoch === next.epoch && generation > next.generation)) return;
+  const ours = openMessage({ [key.kid]: key.publicKey }, "desired", desiredEnvelope, stored.value);
+  if (ours.ok) {
+    const { epoch, generation, server } = ours.value;
+    const isNewer = epoch > next.epoch || (epoch === next.epoch && generation > next.generation);
+    if (isNewer && server === next.server) return;
   }
-  await bucket.update(key, text, stored.revision);
+  await bucket.update(next.server, text, stored.revision);
 }
 
 /**
