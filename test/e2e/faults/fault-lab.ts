@@ -21,9 +21,14 @@ const PATIENCE_MS = 30_000;
 
 /** A lab whose Postgres and NATS are its own, because they are killed here. */
 export async function startFaultLab(servers: number): Promise<Lab> {
+  withOwnServers();
+  return await startTestLab(servers);
+}
+
+/** Labs of this process use no server that others run. */
+export function withOwnServers(): void {
   delete process.env.DATABASE_URL;
   delete process.env.NATS_URL;
-  return await startTestLab(servers);
 }
 
 /** Kills control, and returns when it is gone. */
