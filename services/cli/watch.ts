@@ -3,7 +3,7 @@ import { errorViewOf } from "./failure.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What tRPC tells of a subscription. */
-interface Observer<T> {
+export interface Observer<T> {
   onData(value: T): void;
   onError(error: unknown): void;
   onComplete(): void;
@@ -15,7 +15,7 @@ export interface Watching<T> {
   first: T;
   subscribe(observer: Observer<T>): { unsubscribe(): void };
   signal: AbortSignal;
-  terminal: Pick<Terminal, "err" | "json">;
+  terminal: Pick<Terminal, "err">;
   onView(view: T): void;
   isOver(view: T): boolean;
   /** how long control may be away in one go */
@@ -47,9 +47,12 @@ export async function watch<T>(watching: Watching<T>): Promise<Watched<T>> {
   function lost(error: unknown): void {
     const { code } = errorViewOf(error);
     if (code !== "UNAVAILABLE" && code !== "INTERNAL") ended.reject(error);
-    if (away !== undefined) return;
+    else away ??= waitForIt();
+  }
+
+  function waitForIt(): NodeJS.Timeout {
     terminal.err("control is away; trying again");
-    away = setTimeout(() => {
+    return setTimeout(() => {
       const message = `control has been away for ${Math.round(patienceMs / 1000)} s`;
       const cure = "what was watched goes on when control is back; watch it again then";
       ended.reject(new SluiceError("UNAVAILABLE", message, { cure }));
@@ -71,12 +74,14 @@ export async function watch<T>(watching: Watching<T>): Promise<Watched<T>> {
       if (isOver(view)) ended.resolve({ view, interrupted: false });
     },
     onError: ended.reject,
-    onComplete: () => ended.resolve({ view: last, interrupted: false }),
+    onComplete: () => ended.reject(new SluiceError("UNAVAILABLE", "control ended the stream too early")),
     onConnectionStateChange: ({ state, error }) => {
       if (state === "connecting" && error) lost(error);
     },
   });
-  signal.addEventListener("abort", () => ended.resolve({ view: last, interrupted: true }), { once: true });
+  const interrupt = () => ended.resolve({ view: last, interrupted: true });
+  if (signal.aborted) interrupt();
+  signal.addEventListener("abort", interrupt, { once: true });
   try {
     return await ended.promise;
   } finally {

@@ -1,7 +1,6 @@
 import { entityName } from "@sluice/proto/api/common";
 import type { PlanView } from "@sluice/proto/api/plans";
 import { SluiceError } from "@sluice/proto/base/errors";
-import { parsePolicy } from "@sluice/proto/policy/parse";
 import { type Command, Option } from "commander";
 import { durationArgument, nameArgument, nameList, pageArgument, revisionArgument } from "../arguments.ts";
 import { action, type Invocation, print, withExamples, withReason } from "../command.ts";
@@ -10,7 +9,7 @@ import { readPolicyFiles } from "../files.ts";
 import type { Files } from "../render/place.ts";
 import { planSummary, tellAnswers } from "../render/plan.ts";
 import { table } from "../render/table.ts";
-import { timeText } from "../render/text.ts";
+import { counted, timeText } from "../render/text.ts";
 import { watch } from "../watch.ts";
 
 interface PlanOptions {
@@ -95,6 +94,7 @@ async function subjectOf(policy: string | undefined, options: PlanOptions) {
     if (file === undefined || more.length > 0 || policy !== undefined || options.revision !== undefined) {
       throw new SluiceError("INVALID", "a plan is of one policy: give its name, or one file with -f");
     }
+    const { parsePolicy } = await import("@sluice/proto/policy/parse");
     const parsed = parsePolicy(file.text, file.name);
     const files: Files = new Map(parsed.ok ? [[parsed.document.policy, file.name]] : []);
     return { of: { file }, files };
@@ -116,13 +116,14 @@ async function follow(
   first: PlanView,
   files: Files,
 ): Promise<ExitCode> {
-  const tell = tellAnswers(terminal, files);
+  if (first.state === "running")
+    terminal.err(`plan ${first.plan} of ${first.policy}: ${counted(first.answers.length, "server")} asked`);
   const { view, interrupted } = await watch<PlanView>({
     first,
     subscribe: (observer) => client.plans.watch.subscribe({ plan: first.plan }, observer),
     signal,
     terminal,
-    onView: tell,
+    onView: tellAnswers(terminal, files),
     isOver: ({ state }) => state !== "running",
   });
   terminal.status("");

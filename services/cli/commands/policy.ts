@@ -1,6 +1,5 @@
 import type { ApplyPoliciesView, LintPoliciesView, PolicyFile } from "@sluice/proto/api/policies";
 import { formatProblem, type Problem, SluiceError } from "@sluice/proto/base/errors";
-import { parsePolicy } from "@sluice/proto/policy/parse";
 import type { Command } from "commander";
 import { collect, diffFromArgument, nameArgument, revisionArgument } from "../arguments.ts";
 import { action, print, withExamples, withReason } from "../command.ts";
@@ -60,7 +59,7 @@ export function addPolicyCommands(program: Command): void {
       .option(FILE_FLAGS, FILE_HELP, collect, []),
     async ({ terminal }, paths: string[], options: { file: string[] }) => {
       const given = [...paths, ...options.file];
-      const view = lint(await readPolicyFiles(given.length === 0 ? ["."] : given));
+      const view = await lint(await readPolicyFiles(given.length === 0 ? ["."] : given));
       const wrong = view.files.filter(({ problems }) => problems.length > 0);
       for (const { problems } of wrong)
         for (const problem of problems) terminal.err(formatProblem(problem as Problem));
@@ -188,8 +187,9 @@ function appliedLines({ dryRun, policies, retired }: ApplyPoliciesView): string[
   ];
 }
 
-/** Needs no control: the same reading that control does before it stores. */
-function lint(files: readonly PolicyFile[]): LintPoliciesView {
+/** Needs no control: the same reading that control does before it stores. Loaded only here, as it is half of all code. */
+async function lint(files: readonly PolicyFile[]): Promise<LintPoliciesView> {
+  const { parsePolicy } = await import("@sluice/proto/policy/parse");
   const linted = files.map(({ name, text }) => {
     const parsed = parsePolicy(text, name);
     return parsed.ok

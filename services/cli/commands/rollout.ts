@@ -159,14 +159,18 @@ function wavesOf({ wave, waves }: StartOptions): WavesInput | undefined {
 }
 
 async function begun(invocation: Invocation, started: RolloutView, detach: boolean): Promise<ExitCode> {
-  const { terminal } = invocation;
-  if (!terminal.json) for (const line of startedLines(started)) terminal.out(line);
-  if (!detach) return await follow(invocation, started);
-  print(terminal, started, () => [`to follow it: sluice rollout watch ${started.rollout}`]);
+  if (!detach) return await follow(invocation, started, startedLines(started));
+  const howTo = `to follow it: sluice rollout watch ${started.rollout}`;
+  print(invocation.terminal, started, () => [...startedLines(started), howTo]);
   return EXIT.done;
 }
 
-async function follow({ client, terminal, signal }: Invocation, first: RolloutView): Promise<ExitCode> {
+async function follow(
+  { client, terminal, signal }: Invocation,
+  first: RolloutView,
+  opening: readonly string[] = [],
+): Promise<ExitCode> {
+  if (!terminal.json) for (const line of opening) terminal.out(line);
   const { view, interrupted } = await watch<RolloutView>({
     first,
     subscribe: (observer) => client.rollouts.watch.subscribe({ rollout: first.rollout }, observer),
