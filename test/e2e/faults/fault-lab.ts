@@ -1,4 +1,4 @@
-import { readFile, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, jwtAuthenticator, type NatsConnection } from "@nats-io/transport-node";
@@ -43,15 +43,6 @@ export async function controlAnswers(lab: Lab): Promise<void> {
     const rows = await lab.client.servers.ls.query({});
     return rows.every(({ connected }) => connected);
   });
-}
-
-/** The broker's disk is lost: it comes back and has never heard of anything. */
-export async function emptyBroker(lab: Lab): Promise<void> {
-  const { storeDir } = lab.nats;
-  if (storeDir === undefined) throw new Error("this lab's broker has no store that could be emptied");
-  await lab.nats.down({ crash: true });
-  await rm(storeDir, { recursive: true });
-  await lab.nats.up();
 }
 
 export interface BrokerView extends AsyncDisposable {
