@@ -1,7 +1,14 @@
 import type { Difference } from "@sluice/proto/manifest/difference";
-import { type Drivers, diffAll, readAll, renderAll, writeScripts } from "../converge/kernel.ts";
+import {
+  type Drivers,
+  diffAll,
+  readAll,
+  renderAll,
+  type Snapshots,
+  writeScripts,
+} from "../converge/kernel.ts";
 import type { Standing } from "../converge/parts.ts";
-import type { DriverName, Script } from "../drivers/driver.ts";
+import type { DriverName, Script, Target } from "../drivers/driver.ts";
 import type { Namespace } from "../exec/namespace.ts";
 import type { Contention } from "./contention.ts";
 
@@ -37,17 +44,19 @@ export async function check(
   { target, want }: Pick<Standing, "target" | "want">,
   options: {
     only?: readonly DriverName[] | undefined;
+    /** the target again, as of when the kernel was read: lists change while it is */
+    settle?: ((target: Target) => Target) | undefined;
     repair?: { contention: Contention } | undefined;
   },
 ): Promise<Checked> {
   const drivers = all.filter(({ name }) => options.only?.includes(name) ?? true);
   const have = await readAll(drivers, live, target);
-  const differences = diffAll(drivers, target, want, have);
+  const { differences, target: now } = compare(drivers, target, want, have, options.settle);
   const seenMs = clock.nowMs();
   const nothing: Checked = { seenMs, differences, left: differences, contended: [], writes: 0 };
   if (differences.length === 0 || options.repair === undefined) return nothing;
 
-  const plan = renderAll(drivers, target, want, have);
+  const plan = renderAll(drivers, now, want, have);
   const scripts = [...plan.build, ...plan.remove, ...plan.removeSets];
   if (scripts.length === 0) return nothing;
   const touched = differences.filter((one) => scripts.some((script) => touches(script, one)));
@@ -57,8 +66,28 @@ export async function check(
   const free = scripts.filter((script) => !fought.some((one) => touches(script, one)));
   if (free.length === 0) return { ...nothing, contended };
   await writeScripts(drivers, live, free);
-  const left = diffAll(drivers, target, want, await readAll(drivers, live, target));
+  const { differences: left } = compare(
+    drivers,
+    now,
+    want,
+    await readAll(drivers, live, now),
+    options.settle,
+  );
   return { seenMs, differences, left, contended, writes: free.length };
+}
+
+function compare(
+  drivers: Drivers,
+  target: Target,
+  want: Snapshots,
+  have: Snapshots,
+  settle: ((target: Target) => Target) | undefined,
+): { differences: Difference[]; target: Target } {
+  const differences = diffAll(drivers, target, want, have);
+  if (settle === undefined || !differences.some(({ driver }) => driver === "ipset"))
+    return { differences, target };
+  const settled = settle(target);
+  return { differences: diffAll(drivers, settled, want, have), target: settled };
 }
 
 /** A script's `what` begins with the place it writes to (`ip4/filter: …`, `eth0: …`), as objects' names do. */

@@ -35,6 +35,11 @@ export interface TargetSet {
   entries: readonly string[];
   /** `list` members change by deltas and are not rehearsed */
   use: "policy" | "list" | "protect";
+  /**
+   * Of a list, in a look for drift: its entries are all there is to be, whatever is in `unsettled` aside. Absent: what
+   * it has lost is added, and nothing else looked at.
+   */
+  members?: { unsettled: ReadonlySet<string> } | undefined;
   origin?: Origin | undefined;
 }
 

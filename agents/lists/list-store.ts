@@ -18,14 +18,17 @@ import type { ListFiles } from "./list-files.ts";
  * 4. Changes are handled one after the other. The kernel is written after the state here, and lines may be repeated,
  *    so a write that failed is mended by the next full check.
  * 5. What is held survives on disk, so that a server whose control is gone still fills its sets.
+ * 6. In a new epoch (control's database was restored) control's word counts, also where it is an older one.
  */
 export interface ListStore {
   /** From now on these lists are followed and kept, others are forgotten. Resolves when each is loaded or known away. */
   use(lists: readonly ManifestList[]): Promise<void>;
-  /** Newest revs as control's pulse says: what is behind is fetched. */
-  heard(revs: Readonly<Record<string, number>>): void;
+  /** Newest revs as control's pulse says: what is behind, or of an epoch before, is fetched. */
+  heard(epoch: number, revs: Readonly<Record<string, number>>): void;
   /** The living entries of a set of ours, as `ipset add SET …` takes them; undefined: no list's set */
   entries(setName: string): string[] | undefined;
+  /** Whether the set is to hold just its entries: not while all that is known of them is what a former run has saved. */
+  isKnown(setName: string): boolean;
   revs(): Record<string, number>;
   /** Waits for everything that was heard until now. */
   settled(): Promise<void>;
@@ -45,6 +48,8 @@ export interface ListStoreOptions {
 interface Held {
   families: (4 | 6)[];
   state: ListState;
+  /** of control's last word on it; 0: none since the start, and the disk's may be older than the kernel */
+  epoch: number;
 }
 
 export function createListStore(options: ListStoreOptions): ListStore {
@@ -84,9 +89,14 @@ export function createListStore(options: ListStoreOptions): ListStore {
       return;
     }
     const head = opened.value;
-    if (head.list !== list || head.rev <= mine.state.rev) return;
+    if (head.list !== list || head.epoch < mine.epoch) return;
+    const { rev, digest } = mine.state;
+    const isSame = head.rev === rev && head.digest === digest;
+    if (isSame) mine.epoch = head.epoch;
+    if (isSame || (head.epoch === mine.epoch && head.rev <= rev)) return;
     const next = await stateOf(head, mine.state);
     const { add, del } = listChange(mine.state, next);
+    mine.epoch = head.epoch;
     mine.state = next;
     await write(list, mine, add, del);
     files.changed(list, next);
@@ -119,14 +129,25 @@ export function createListStore(options: ListStoreOptions): ListStore {
     const delta = opened.value;
     const mine = held.get(delta.list);
     if (mine === undefined) return;
-    const result = applyDelta(mine.state, delta);
+    if (delta.epoch < mine.epoch) return;
+    const isOfNewEpoch = delta.epoch > mine.epoch && mine.epoch > 0;
+    const result = isOfNewEpoch ? "gap" : applyDelta(mine.state, delta);
     if (result === "old") return;
     if (result !== "applied") {
       await refresh(delta.list);
       return;
     }
+    mine.epoch = delta.epoch;
     await write(delta.list, mine, delta.add, delta.del);
     files.changed(delta.list, mine.state);
+  }
+
+  function heldAs(setName: string) {
+    for (const [list, mine] of held) {
+      const family = mine.families.find((one) => listSet(list, one) === setName);
+      if (family !== undefined) return { ...mine, family };
+    }
+    return undefined;
   }
 
   return {
@@ -137,29 +158,31 @@ export function createListStore(options: ListStoreOptions): ListStore {
         const families = sets.map(({ family }) => family);
         const mine = held.get(list);
         if (mine !== undefined) mine.families = families;
-        else held.set(list, { families, state: (await files.load(list)) ?? emptyList() });
+        else held.set(list, { families, state: (await files.load(list)) ?? emptyList(), epoch: 0 });
       }
       link.followLists([...wanted.keys()], (opened) => void inTurn(() => onDelta(opened)));
       for (const list of wanted.keys()) await inTurn(() => refresh(list));
     },
 
-    heard(revs) {
+    heard(epoch, revs) {
       for (const [list, rev] of Object.entries(revs)) {
         const mine = held.get(list);
-        if (mine !== undefined && mine.state.rev < rev) void inTurn(() => refresh(list));
+        if (mine === undefined) continue;
+        if (mine.state.rev < rev || mine.epoch < epoch) void inTurn(() => refresh(list));
       }
     },
 
     entries(setName) {
-      for (const [list, { families, state }] of held) {
-        const family = families.find((one) => listSet(list, one) === setName);
-        if (family === undefined) continue;
-        return setEntries(state, family, options.nowMs()).filter(
+      const found = heldAs(setName);
+      return (
+        found &&
+        setEntries(found.state, found.family, options.nowMs()).filter(
           (line) => !options.isProtected(line.split(" ")[0] ?? line),
-        );
-      }
-      return undefined;
+        )
+      );
     },
+
+    isKnown: (setName) => (heldAs(setName)?.epoch ?? 0) > 0,
 
     revs: () => Object.fromEntries([...held].map(([list, { state }]) => [list, state.rev])),
     settled: () => last,

@@ -24,7 +24,7 @@ const BANS = {
 };
 
 /** Control's side of one list: makes deltas and heads as control does. */
-function listOwner() {
+function listOwner(epoch = 1) {
   const state = emptyList();
   const deltas: ListDelta[] = [];
   let snapshot: { rev: number; digest: string; text: string } | undefined;
@@ -36,7 +36,7 @@ function listOwner() {
         del,
       );
       const delta: ListDelta = {
-        epoch: 1,
+        epoch,
         list: "bans",
         rev: state.rev + 1,
         previous: state.digest,
@@ -54,7 +54,7 @@ function listOwner() {
     head(): ListHead {
       const from = snapshot?.rev ?? 0;
       return {
-        epoch: 1,
+        epoch,
         list: "bans",
         rev: state.rev,
         digest: state.digest,
@@ -74,7 +74,7 @@ function blobOf(): BlobRef {
 }
 
 function setUp(stored?: ListState) {
-  const owner = listOwner();
+  let owner = listOwner();
   const lines: string[] = [];
   const reports: ReportBody[] = [];
   const saved: ListState[] = [];
@@ -99,7 +99,18 @@ function setUp(stored?: ListState) {
     nowMs: () => NOW,
     log: () => undefined,
   });
-  return { owner, lines, reports, store, hear: (delta: Opened<ListDelta>) => hear(delta) };
+  return {
+    owner,
+    lines,
+    reports,
+    store,
+    hear: (delta: Opened<ListDelta>) => hear(delta),
+    /** control's database is restored: from now on another control speaks, in the next epoch */
+    restored() {
+      owner = listOwner(2);
+      return owner;
+    },
+  };
 }
 
 test("one delta is one line per address, in the family's own set", async () => {
@@ -154,7 +165,7 @@ test("control's pulse shows that deltas were withheld, and they are fetched", as
   const { owner, store } = setUp();
   await store.use([BANS]);
   owner.change(["192.0.2.1"]);
-  store.heard({ bans: 1, other: 9 });
+  store.heard(1, { bans: 1, other: 9 });
   await store.settled();
   expect(store.entries("sl-l-bans-4")).toEqual(["192.0.2.1 timeout 0"]);
 });
@@ -176,4 +187,36 @@ test("a delta that control didn't sign is reported and not obeyed", async () => 
   await store.settled();
   expect(lines).toEqual([]);
   expect(reports).toEqual([{ kind: "rejected", what: "list delta", reason: "wrong signature" }]);
+});
+
+test("after control was restored its word counts, though it is of an older revision", async () => {
+  const { owner, lines, store, hear, restored } = setUp();
+  await store.use([BANS]);
+  for (const entry of ["192.0.2.1", "192.0.2.2", "192.0.2.3"])
+    hear({ ok: true, value: owner.change([entry]) });
+  await store.settled();
+  const now = restored();
+  now.change(["192.0.2.1"]);
+  lines.length = 0;
+  store.heard(2, { bans: 1 });
+  await store.settled();
+  expect(lines).toEqual(["del -exist sl-l-bans-4 192.0.2.2", "del -exist sl-l-bans-4 192.0.2.3"]);
+  hear({ ok: true, value: owner.change(["192.0.2.9"]) }); // a broker that repeats what is over
+  hear({ ok: true, value: now.change(["192.0.2.4"]) });
+  await store.settled();
+  expect(store.entries("sl-l-bans-4")).toEqual(["192.0.2.1 timeout 0", "192.0.2.4 timeout 0"]);
+});
+
+test("what a former run has saved isn't all there is to know of a list until control has spoken", async () => {
+  const stored = emptyList();
+  applyDelta(stored, listOwner().change(["192.0.2.1"]));
+  const { store, owner, hear } = setUp(stored);
+  const away = store.use([BANS]);
+  expect(store.isKnown("sl-l-bans-4")).toBe(false);
+  await away;
+  expect(store.entries("sl-l-bans-4")).toEqual([]); // control's head is empty, and of this epoch
+  hear({ ok: true, value: owner.change(["192.0.2.2"]) });
+  await store.settled();
+  expect(store.isKnown("sl-l-bans-4")).toBe(true);
+  expect(store.isKnown("sl-l-other-4")).toBe(false);
 });

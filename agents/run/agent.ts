@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { messageOf } from "@sluice/proto/base/errors";
 import type { Manifest } from "@sluice/proto/manifest/manifest";
@@ -72,13 +73,18 @@ const DEFAULTS: Intervals = {
   contentionWindowMs: 60_000,
 };
 const SETTLE_MS = 300;
+const FILL_FIRST_WAIT_MS = 250;
+const FILL_LAST_WAIT_MS = 30_000;
 
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { state, server, log } = options;
   const intervals = { ...DEFAULTS, ...options.intervals };
   const turns = createTurns();
   const stop = Promise.withResolvers<void>();
+  /** what is held was looked at, and where it is to be, mended */
+  const firstLook = Promise.withResolvers<void>();
   let { known } = options;
+  let closing = false;
 
   const base = createAgentParts(options, () => known);
   const recovered = await recover(base);
@@ -97,7 +103,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     parts,
     turns,
     isPaused,
-    listEntries: lists.entries,
+    lists: { entries: lists.entries, isKnown: lists.isKnown, written: gate.written },
     polled: polledDrivers(options.backend),
     standing: holding.standing,
     report: link.report,
@@ -164,17 +170,28 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   /** Rehearses what is held anew, and makes the kernel hold it: after a boot it is simply not there yet. */
   async function standAgain(): Promise<void> {
     const applied = holding.applied();
-    if (applied === undefined) return;
+    if (applied === undefined) return firstLook.resolve();
     await lists.use(listsOf(applied));
     const stood = await stand(parts, applied);
     if (!stood.ok) {
+      firstLook.resolve();
       log("what is held can't be rehearsed any more, so it isn't watched", { refusal: stood.refusal });
       return;
     }
     holding.setStanding(stood.standing);
     const restarted = applied.boot !== bootId();
     if (restarted) await holding.confirm(issueOf(applied), applied.manifest);
-    inBackground(drift.lookNow({ repair: restarted ? !isPaused() : "policy", tell: !restarted }));
+    const looking = restarted ? fillAgain() : drift.lookNow({ repair: "policy", tell: true });
+    inBackground(looking.finally(firstLook.resolve));
+  }
+
+  /** After a boot others fill their tables too, and may hold a lock or a name for a while: once isn't enough. */
+  async function fillAgain(): Promise<void> {
+    for (let waitMs = FILL_FIRST_WAIT_MS; !closing && !isPaused(); waitMs *= 2) {
+      const checked = await drift.lookNow({ repair: true, tell: false });
+      if (checked?.left.length === 0 || waitMs > FILL_LAST_WAIT_MS) return;
+      await delay(waitMs, undefined, { ref: false });
+    }
   }
 
   /** Devices or addresses may have changed: facts for control, and what nothing may cut off. */
@@ -200,7 +217,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       onDesired: () => void attached.promise.then(changes.wake),
       onPlan: (plan) => void attached.promise.then(() => onPlan(plan)),
       onAsk: (ask) => attached.promise.then(() => questions.onAsk(ask)),
-      onControlPulse: (pulse) => lists.heard(pulse.lists),
+      onControlPulse: (pulse) => lists.heard(pulse.epoch, pulse.lists),
     });
     await link.attach(made);
     attached.resolve();
@@ -209,6 +226,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     sendPulse();
     const applied = holding.applied();
     if (applied !== undefined) await lists.use(listsOf(applied));
+    // what each list holds is known now
+    void firstLook.promise.then(() => drift.look({ why: "full" }));
     changes.wake();
   }
 
@@ -237,6 +256,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     status: self.status,
     stopAsked: stop.promise,
     async close() {
+      closing = true;
       clearInterval(pulsing);
       clearTimeout(settling);
       changes.close();

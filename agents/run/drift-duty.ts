@@ -6,8 +6,9 @@ import { type Checked, check } from "../drift/check.ts";
 import { type Contention, createContention } from "../drift/contention.ts";
 import type { Look } from "../drift/watch.ts";
 import type { DriverName } from "../drivers/driver.ts";
+import { parseList } from "../drivers/ipset/parse.ts";
 import type { AgentParts } from "./agent-parts.ts";
-import { freshLists } from "./fresh-lists.ts";
+import { createListLooks, type ListLooksOptions } from "./list-looks.ts";
 import type { Turns } from "./turns.ts";
 
 /**
@@ -30,7 +31,7 @@ export interface DriftDutyOptions {
   turns: Turns;
   standing(): Standing | undefined;
   isPaused(): boolean;
-  listEntries(setName: string): readonly string[] | undefined;
+  lists: Pick<ListLooksOptions, "entries" | "isKnown" | "written">;
   report(body: ReportBody): Promise<void>;
   /** kernel objects whose changes nobody tells of */
   polled: readonly DriverName[];
@@ -42,12 +43,17 @@ const TOLD_MAX = 200;
 export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
   const { parts, turns } = options;
   const contention: Contention = createContention(options.contention);
+  const listLooks = createListLooks({ ...options.lists, counts: setCounts, nowMs: parts.clock.nowMs });
   let waiting: Look | undefined;
   let differences: Difference[] = [];
   let told = "";
   let setHeaders = "";
 
-  async function work(look: Look, repair: boolean | "policy", tell: boolean): Promise<Checked | undefined> {
+  async function work(
+    look: Look,
+    repair: boolean | "policy",
+    { tell, isAsked = false }: { tell: boolean; isAsked?: boolean },
+  ): Promise<Checked | undefined> {
     const standing = options.standing();
     const only = await driversFor(look);
     if (standing === undefined || only?.length === 0) return undefined;
@@ -55,13 +61,14 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
     const wantsRepair = repair === "policy" ? standing.manifest.drift === "repair" : repair;
     const how = wantsRepair && !options.isPaused() ? { contention } : undefined;
     const looksAtSets = only?.includes("ipset") ?? true;
-    const target = looksAtSets ? freshLists(standing.target, options.listEntries) : standing.target;
     let checked: Checked;
     try {
-      checked = await check(parts, { target, want: standing.want }, { only, repair: how });
+      const target = looksAtSets ? await listLooks.fresh(standing.target, isAsked) : standing.target;
+      const { settle } = listLooks;
+      checked = await check(parts, { target, want: standing.want }, { only, settle, repair: how });
     } catch (error) {
       // a chain that uses a set that went as well: only all drivers together can mend it
-      if (only !== undefined) return await work({ ...look, why: "full" }, repair, tell);
+      if (only !== undefined) return await work({ ...look, why: "full" }, repair, { tell, isAsked });
       await failed(standing, look, error);
       return undefined;
     }
@@ -91,6 +98,11 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
     const changed = code !== 0 || stdout !== setHeaders;
     setHeaders = stdout;
     return changed;
+  }
+
+  async function setCounts(): Promise<ReadonlyMap<string, number>> {
+    const { stdout } = await parts.live.run("ipset", ["list", "-t"], { timeoutMs: 10_000 });
+    return new Map(parseList(stdout).map(({ name, count }) => [name, count]));
   }
 
   async function report(standing: Standing, look: Look, checked: Checked, sinceMs: number): Promise<void> {
@@ -149,10 +161,10 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
       void turns.take(async () => {
         const now = waiting;
         waiting = undefined;
-        if (now !== undefined && !options.isPaused()) await work(now, "policy", true);
+        if (now !== undefined && !options.isPaused()) await work(now, "policy", { tell: true });
       });
     },
-    lookNow: ({ repair, tell }) => turns.take(() => work({ why: "full" }, repair, tell)),
+    lookNow: ({ repair, tell }) => turns.take(() => work({ why: "full" }, repair, { tell, isAsked: true })),
     differences: () => differences,
     isContended: () => contention.contended(parts.clock.nowMs()).length > 0,
   };

@@ -11,6 +11,8 @@ import type { Script, Target } from "../drivers/driver.ts";
  */
 export interface ListGate {
   write(lines: readonly string[]): Promise<void>;
+  /** Resolves when nothing is on its way into the kernel, held lines aside. */
+  written(): Promise<void>;
   /** Holds lines back while `work` runs. */
   hold<T>(work: () => Promise<T>): Promise<T>;
 }
@@ -26,8 +28,15 @@ export interface ListGateOptions {
 export function createListGate(options: ListGateOptions): ListGate {
   let holding = 0;
   let held: string[] = [];
+  const underWay = new Set<Promise<void>>();
 
-  async function send(lines: readonly string[]): Promise<void> {
+  function send(lines: readonly string[]): Promise<void> {
+    const sending = sendNow(lines).finally(() => underWay.delete(sending));
+    underWay.add(sending);
+    return sending;
+  }
+
+  async function sendNow(lines: readonly string[]): Promise<void> {
     const standing = new Set(
       options.target()?.sets.flatMap(({ use, name }) => (use === "list" ? [name] : [])) ?? [],
     );
@@ -51,6 +60,7 @@ export function createListGate(options: ListGateOptions): ListGate {
       if (holding > 0) held.push(...lines);
       else await send(lines);
     },
+    written: async () => void (await Promise.allSettled(underWay)),
     async hold(work) {
       holding += 1;
       try {

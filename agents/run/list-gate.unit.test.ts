@@ -62,3 +62,20 @@ test("a set that refuses more is built anew", async () => {
   await gate.write(["add -exist sl-l-bans-4 192.0.2.1", "add -exist sl-l-bans-4 192.0.2.3"]);
   expect(rebuilt).toEqual(["sl-l-bans-4"]);
 });
+
+test("it tells when nothing is on its way into the kernel", async () => {
+  const taken = Promise.withResolvers<void>();
+  const gate = createListGate({
+    target: () => TARGET,
+    send: () => taken.promise,
+    rebuild: async () => undefined,
+    log: () => undefined,
+  });
+  const told: string[] = [];
+  const writing = gate.write(["add -exist sl-l-bans-4 192.0.2.1"]).then(() => told.push("written"));
+  const waiting = gate.written().then(() => told.push("told"));
+  taken.resolve();
+  await Promise.all([writing, waiting]);
+  expect(told).toEqual(["written", "told"]);
+  await gate.written();
+});

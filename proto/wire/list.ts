@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { blobRef } from "./envelope.ts";
 
-/** An address, a network or an address range in canonical form, and until when it counts (ISO; absent: for ever). */
+/** An address or a network in canonical form, and until when it counts (ISO; absent: for ever). */
 export const listEntry = z.strictObject({ entry: z.string(), until: z.string().optional() });
 export type ListEntry = z.infer<typeof listEntry>;
 

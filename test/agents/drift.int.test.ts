@@ -154,6 +154,25 @@ test("after a boot the kernel is filled again, which is nobody's drift, also whe
   expect(control.drifts()).toEqual([]);
 });
 
+test("after a boot, what is in the way at first doesn't leave the kernel empty for good", async () => {
+  const before = await given({ ...firewall(), drift: "report" });
+  await agent?.close();
+  await server.sh("nft flush ruleset; ipset -X; tc qdisc del dev eth0 root");
+  await server.sh("ipset create sl-web-office-hn4 hash:ip");
+  await server.sh("iptables -A FORWARD -m set --match-set sl-web-office-hn4 src -j DROP");
+  const { applied } = stateFolder(`${server.folder}/state`);
+  const stored = await applied.read();
+  if (stored.kind !== "value") throw new Error("nothing is held");
+  await applied.write({ ...stored.value, boot: "another-boot" });
+  const said: string[] = [];
+  agent = await startTestAgent(server, control, {
+    log: (message, more) => said.push(`${message} ${more?.reason}`),
+  });
+  await waitUntil("the refusal", 10_000, () => said.some((line) => /stands as hash:ip/.test(line)));
+  await server.sh("iptables -D FORWARD -m set --match-set sl-web-office-hn4 src -j DROP");
+  await waitUntil("the kernel as before", 20_000, async () => (await server.dump()) === before);
+});
+
 test("a state file torn by a crash isn't trusted, and said", async () => {
   await given(firewall());
   await agent?.close();

@@ -27,7 +27,7 @@ export interface FakeControl {
   issue(manifest: Manifest, generation: number, epoch?: number): DesiredEnvelope;
   plan(name: string, manifest: Manifest): void;
   /** changes a live list; agents that follow it hear the delta */
-  list(name: string, add: string[], del?: string[]): void;
+  list(name: string, add: string[], del?: string[], until?: string): void;
   outcomes(): Extract<ReportBody, { kind: "outcome" }>[];
   drifts(): Extract<ReportBody, { kind: "drift" }>[];
 }
@@ -71,9 +71,9 @@ export function createFakeControl(): FakeControl {
       plans.set(name, { v: 1, server: SERVER, plan: name, manifest: putBlob(manifest), expiresAt });
       handlers?.onPlan(name);
     },
-    list(name, added, del = []) {
+    list(name, added, del = [], until) {
       const { state, tail } = lists.get(name) ?? { state: emptyList(), tail: [] };
-      const add = added.map((entry) => ({ entry }));
+      const add = added.map((entry) => ({ entry, until }));
       const digest = digestAfter(state, add, del);
       const at = new Date().toISOString();
       const delta = {

@@ -1,4 +1,4 @@
-import type { Agent } from "@sluice/agents/run/agent";
+import type { Agent, Intervals } from "@sluice/agents/run/agent";
 import { waitUntil } from "@sluice/infra/process/wait-until";
 import { listSet } from "@sluice/proto/base/names";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -36,8 +36,8 @@ async function holds(family: 4 | 6, entries: string[]): Promise<void> {
   });
 }
 
-async function given(): Promise<void> {
-  agent = await startTestAgent(server, control, { intervals: { pollMs: 200 } });
+async function given(intervals: Partial<Intervals> = {}): Promise<void> {
+  agent = await startTestAgent(server, control, { intervals: { pollMs: 200, ...intervals } });
   control.issue(blocking(), 1);
   await rest(1);
 }
@@ -76,6 +76,51 @@ test("an emptied list is drift, and filled again from what the agent holds", asy
     differences: [{ object: `set/${listSet("bans", 4)}` }],
   });
   await holds(4, ["203.0.113.7", "203.0.113.8"]);
+});
+
+test.each([
+  ["an address put in by hand", "ipset add SET 198.51.100.99", ["198.51.100.99"]],
+  [
+    "one put in for one taken out",
+    "ipset del SET 203.0.113.7; ipset add SET 198.51.100.99",
+    ["198.51.100.99"],
+  ],
+  ["one that was given an end", "ipset add -exist SET 203.0.113.7 timeout 900", undefined],
+])("%s is drift, and taken back", async (_, command, have) => {
+  control.list("bans", ["203.0.113.7", "203.0.113.8"]);
+  await given({ fullCheckMs: 300 });
+  await server.sh(command.replaceAll("SET", listSet("bans", 4)));
+  await waitUntil("the drift", 10_000, () => control.drifts().length > 0);
+  expect(control.drifts()[0]).toMatchObject({
+    action: "repaired",
+    differences: [{ object: `set/${listSet("bans", 4)}`, kind: "changed", ...(have && { have }) }],
+  });
+  await holds(4, ["203.0.113.7", "203.0.113.8"]);
+  expect(await server.sh(`ipset list ${listSet("bans", 4)}`)).not.toContain("timeout 8");
+});
+
+test("a ban that runs out and was taken out by hand is put in again", async () => {
+  const until = new Date(Date.now() + 600_000).toISOString();
+  control.list("bans", ["203.0.113.7"], [], until);
+  await given();
+  await server.sh(`ipset flush ${listSet("bans", 4)}`);
+  await waitUntil("the drift", 10_000, () => control.drifts().length > 0);
+  await holds(4, ["203.0.113.7"]);
+});
+
+test("looks for drift while deltas rain neither undo one nor tell of any", async () => {
+  const many = Array.from({ length: 300 }, (_, n) => `100.64.${n >> 8}.${n & 255}`);
+  control.list("bans", many);
+  await given({ fullCheckMs: 20, pollMs: 20 });
+  for (let round = 0; round < 150; round += 1) {
+    const [from, to] = [`198.18.0.${round}`, many[round] ?? ""];
+    control.list("bans", [from], [to]);
+    if (round % 10 === 0)
+      await waitUntil("the delta", 5_000, async () => agent?.status().lists.bans === round + 2);
+  }
+  await holds(4, [...many.slice(150), ...Array.from({ length: 150 }, (_, n) => `198.18.0.${n}`)]);
+  await rest(1);
+  expect(control.drifts()).toEqual([]);
 });
 
 test("a change that is undone doesn't take back what the list learned meanwhile", async () => {

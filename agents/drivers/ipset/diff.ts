@@ -1,7 +1,7 @@
 import type { Difference } from "@sluice/proto/manifest/difference";
 import type { Target, TargetSet } from "../driver.ts";
 import { lineDifference } from "../line-difference.ts";
-import { timeoutOf } from "./entry.ts";
+import { elementOf, timeoutOf } from "./entry.ts";
 import { sameOptions } from "./options.ts";
 import type { IpsetSnapshot, SetSnapshot } from "./snapshot.ts";
 
@@ -46,6 +46,13 @@ function diffSet(
     sameOptions(want.options, have.options, set.use);
   if (set.use === "list") {
     if (!sameHead) return { ...object, kind: "changed", want: [headline(want)], have: [headline(have)] };
+    const strays = listStrays(set, have);
+    if (strays !== undefined) {
+      const { add, del } = strays;
+      return add.length + del.length > 0
+        ? { ...object, kind: "changed", ...lineDifference(add.map(elementOf), del) }
+        : undefined;
+    }
     const lasting = lastingCount(set);
     return have.count < lasting
       ? { ...object, kind: "changed", want: [entries(lasting)], have: [entries(have.count)] }
@@ -54,6 +61,30 @@ function diffSet(
   const haveLines = [sameHead ? headline(want) : headline(have), ...(have.members?.lasting ?? [])];
   if (sameHead && sameMembers(want, have)) return undefined;
   return { ...object, kind: "changed", ...lineDifference(wantLines, haveLines) };
+}
+
+/**
+ * What a list's set lacks, as entries, and holds beside the list, as elements; undefined where its members weren't read.
+ * One that should stay and runs out is lacking, and the other way round; how long exactly isn't compared.
+ */
+export function listStrays(
+  { entries: wanted, members }: TargetSet,
+  have: SetSnapshot,
+): { add: string[]; del: string[] } | undefined {
+  if (members === undefined || have.members === undefined) return undefined;
+  const { unsettled } = members;
+  const standing = new Map([
+    ...have.members.lasting.map((entry) => [elementOf(entry), false] as const),
+    ...have.members.expiring.map((entry) => [elementOf(entry), true] as const),
+  ]);
+  const elements = new Set(wanted.map(elementOf));
+  return {
+    add: wanted.filter((entry) => {
+      const element = elementOf(entry);
+      return !unsettled.has(element) && standing.get(element) !== Boolean(timeoutOf(entry));
+    }),
+    del: [...standing.keys()].filter((element) => !elements.has(element) && !unsettled.has(element)),
+  };
 }
 
 /** Entries of a target that don't run out: a list that holds fewer has lost some. */

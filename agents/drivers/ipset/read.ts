@@ -8,9 +8,11 @@ import type { IpsetSnapshot, SetMembers, SetSnapshot } from "./snapshot.ts";
 const MEMBERS_TIMEOUT_MS = 60_000;
 const READ_TRIES = 3;
 
-/** Headers of all our sets; members of those that the target wants as policy or protect sets, all by one process. */
+/** Headers of all our sets; members of those that are compared by them (lists mostly aren't), all by one process. */
 export async function readIpset(at: Namespace, target: Target): Promise<IpsetSnapshot> {
-  const wanted = target.sets.filter((set) => set.use !== "list").map(({ name }) => name);
+  const wanted = target.sets
+    .filter((set) => set.use !== "list" || set.members !== undefined)
+    .map(({ name }) => name);
   for (let attempt = 1; ; attempt++) {
     const listed = await at.run("ipset", ["list", "-t"]);
     if (listed.code !== 0) throw unreadable(at, listed);

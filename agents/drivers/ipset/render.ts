@@ -3,7 +3,7 @@ import { temporarySet } from "@sluice/proto/base/names";
 import type { Origin } from "@sluice/proto/manifest/manifest";
 import type { Script, Steps, Target, TargetSet } from "../driver.ts";
 import { without } from "../line-difference.ts";
-import { lastingCount, sameMembers } from "./diff.ts";
+import { lastingCount, listStrays, sameMembers } from "./diff.ts";
 import { elementOf } from "./entry.ts";
 import { addWords, createWords, optionValue, sameOptions } from "./options.ts";
 import type { IpsetSnapshot, SetSnapshot } from "./snapshot.ts";
@@ -19,7 +19,8 @@ const NEARLY_FULL = 0.75;
  *    swapped in, which the kernel does at once.
  * 2. A swap is refused across type and family. Their letters stand in our names, so it doesn't happen; where somebody
  *    made a set of that name with another type, it is made anew if nothing uses it, else refused.
- * 3. A list that stands keeps its members: they change by deltas. Members it has lost are added again.
+ * 3. A list that stands keeps its members: they change by deltas. Members it has lost are added again; where they were
+ *    read, those that it never had are taken out.
  * 4. Members that run out by themselves stay: a swap takes them along.
  */
 export function renderIpset(target: Target, want: IpsetSnapshot | undefined, have: IpsetSnapshot): Steps {
@@ -80,16 +81,29 @@ function change(
       lines.swap(set, [], have);
       return true;
     }
-    if (otherOptions || standing.count >= lastingCount(set)) return false;
-    const room = Number(optionValue(standing.options, "maxelem") ?? Number.POSITIVE_INFINITY);
-    if (set.entries.length > room * NEARLY_FULL) lines.swap(set, [], have);
-    else for (const entry of set.entries) lines.add(set.name, set, entry);
-    return true;
+    if (otherOptions) return false;
+    return changeList(lines, set, standing, have);
   }
   if (want !== undefined && !otherOptions && sameMembers(want, standing)) return false;
   const edits = want === undefined || otherOptions ? undefined : edit(set, want, standing);
   if (edits === undefined) lines.swap(set, standing.members?.expiring ?? [], have);
   else for (const line of edits) lines.push(line, set.origin);
+  return true;
+}
+
+function changeList(lines: Lines, set: TargetSet, standing: SetSnapshot, have: IpsetSnapshot): boolean {
+  const strays = listStrays(set, standing);
+  const { add, del } = strays ?? { add: standing.count < lastingCount(set) ? set.entries : [], del: [] };
+  const edits = add.length + del.length;
+  if (edits === 0) return false;
+  const room = Number(optionValue(standing.options, "maxelem") ?? Number.POSITIVE_INFINITY);
+  const isMuch = strays !== undefined && edits > set.entries.length + 3;
+  if (isMuch || set.entries.length > room * NEARLY_FULL) {
+    lines.swap(set, [], have);
+    return true;
+  }
+  for (const element of del) lines.push(`del -exist ${set.name} ${element}`, set.origin);
+  for (const entry of add) lines.add(set.name, set, entry);
   return true;
 }
 

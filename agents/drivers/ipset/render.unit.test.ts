@@ -183,6 +183,80 @@ add -exist ${NAME} 203.0.113.0/24
   });
 });
 
+describe("a list whose members were read", () => {
+  const looked = (unsettled: string[] = []): TargetSet => ({
+    ...BLOCKLIST,
+    entries: ["192.0.2.1 timeout 0", "192.0.2.2 timeout 60"],
+    members: { unsettled: new Set(unsettled) },
+  });
+  const want = snapshot(stands(BLOCKLIST, { count: 0 }));
+  const having = (lasting: string[], expiring: string[]) =>
+    snapshot(stands(BLOCKLIST, { count: lasting.length + expiring.length, members: { lasting, expiring } }));
+
+  test.each<[string, string[], string[], string[]]>([
+    [
+      "is right as it is, however long the rest of a life",
+      ["192.0.2.1 timeout 0"],
+      ["192.0.2.2 timeout 3"],
+      [],
+    ],
+    [
+      "lost one that runs out",
+      ["192.0.2.1 timeout 0"],
+      [],
+      ["add -exist sl-l-blocklist-4 192.0.2.2 timeout 60"],
+    ],
+    [
+      "has one in another's place",
+      ["10.0.0.1 timeout 0"],
+      ["192.0.2.2 timeout 3"],
+      ["del -exist sl-l-blocklist-4 10.0.0.1", "add -exist sl-l-blocklist-4 192.0.2.1 timeout 0"],
+    ],
+    [
+      "has one more that runs out",
+      ["192.0.2.1 timeout 0"],
+      ["192.0.2.2 timeout 3", "10.0.0.1 timeout 900"],
+      ["del -exist sl-l-blocklist-4 10.0.0.1"],
+    ],
+    [
+      "has lifetimes where they don't belong",
+      ["192.0.2.2 timeout 0"],
+      ["192.0.2.1 timeout 3"],
+      ["add -exist sl-l-blocklist-4 192.0.2.1 timeout 0", "add -exist sl-l-blocklist-4 192.0.2.2 timeout 60"],
+    ],
+  ])("%s", (_, lasting, expiring, lines) => {
+    const have = having(lasting, expiring);
+    expect(built(target(looked()), want, have)).toEqual(lines);
+    expect(diffIpset(target(looked()), want, have)).toHaveLength(lines.length > 0 ? 1 : 0);
+  });
+
+  test("names what is in it and what isn't", () => {
+    expect(
+      diffIpset(target(looked()), want, having(["10.0.0.1 timeout 0"], ["192.0.2.2 timeout 3"])),
+    ).toEqual([
+      {
+        driver: "ipset",
+        object: "set/sl-l-blocklist-4",
+        kind: "changed",
+        want: ["192.0.2.1"],
+        have: ["10.0.0.1"],
+      },
+    ]);
+  });
+
+  test("is right either way in what was on its way while it was read", () => {
+    const have = having(["10.0.0.1 timeout 0"], ["192.0.2.2 timeout 3"]);
+    expect(built(target(looked(["10.0.0.1", "192.0.2.1"])), want, have)).toEqual([]);
+  });
+
+  test("is filled anew where that is less", () => {
+    const many = Array.from({ length: 10 }, (_, n) => `10.0.0.${n} timeout 0`);
+    expect(built(target(looked()), want, having(many, []))).toContain(
+      `swap ${temporarySet(BLOCKLIST.name)} ${BLOCKLIST.name}`,
+    );
+  });
+});
+
 describe("a difference", () => {
   test("names what is missing, changed and extra", () => {
     const have = snapshot(
