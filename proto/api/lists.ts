@@ -11,14 +11,19 @@ export const createListInput = z.strictObject({
 });
 
 export const LIST_CHANGE_MAX = 100_000;
+/** ten years: what is longer is meant to be for ever */
+export const LIST_LIFETIME_MAX_MS = 3650 * 86_400_000;
 
-/** Addresses, networks or ranges, as written by the user. Adding what is there renews its `until`. */
+/**
+ * Addresses, networks or ranges, as written by the user; a range counts as the networks that it consists of. Adding what
+ * is there renews its `until`.
+ */
 export const changeListInput = z.strictObject({
   list: entityName,
   add: z.array(z.string().min(1)).max(LIST_CHANGE_MAX).default([]),
   del: z.array(z.string().min(1)).max(LIST_CHANGE_MAX).default([]),
   /** the added ones count this long; for ever unless said */
-  forMs: z.int().min(1000).optional(),
+  forMs: z.int().min(1000).max(LIST_LIFETIME_MAX_MS).optional(),
   reason,
 });
 

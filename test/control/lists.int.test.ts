@@ -121,6 +121,31 @@ test("addresses of servers and of control are refused by name, and nothing of th
   expect((await world.client.lists.show.query({ list: "bold" })).total).toBe(0);
 });
 
+test("a range is kept as its networks, so that nothing in it is taken away with something else", async () => {
+  await create("ranges");
+  const change = (what: { add?: string[]; del?: string[] }) =>
+    world.client.lists.change.mutate({ list: "ranges", ...what });
+  expect(await change({ add: ["203.0.113.0-203.0.113.5"] })).toMatchObject({ added: 2, entries: 2 });
+  expect(await change({ add: ["203.0.113.0/30"] })).toMatchObject({ added: 0, unchanged: 1 });
+  expect(await change({ del: ["203.0.113.4-203.0.113.5"] })).toMatchObject({ removed: 1, entries: 1 });
+});
+
+test.each([
+  ["::ffff:203.0.113.7", "is IPv4 written as IPv6: write 203.0.113.7"],
+  ["::/0", "is every address there is"],
+])("%s can't be in a list: it %s", async (entry, message) => {
+  await world.client.lists.create.mutate({ list: `odd-${entry.length}` });
+  const adding = world.client.lists.change.mutate({ list: `odd-${entry.length}`, add: [entry] });
+  await expect(adding).rejects.toMatchObject({
+    data: { sluice: { problems: [{ found: entry, message: expect.stringContaining(message) }] } },
+  });
+});
+
+test("a lifetime beyond any calendar is refused as input", async () => {
+  const adding = world.client.lists.change.mutate({ list: "bold", add: ["203.0.113.1"], forMs: 1e16 });
+  await expect(adding).rejects.toMatchObject({ data: { sluice: { code: "INVALID" } } });
+});
+
 test("what is no address is refused with what was written", async () => {
   await expect(
     world.client.lists.change.mutate({ list: "bold", add: ["203.0.113.1", "10.0.0.256", "example.org"] }),

@@ -4,6 +4,7 @@ import { type PostgresServer, startPostgres } from "@sluice/infra/fixtures/postg
 import { enrolReply } from "@sluice/proto/wire/enrol";
 import type { ReportBody } from "@sluice/proto/wire/report";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { agentKeys } from "./agent-keys.ts";
 import { portPolicy, startWorld, type World } from "./world.ts";
 
 let postgres: PostgresServer;
@@ -21,16 +22,29 @@ afterAll(async () => {
 
 test("a token enrols one agent: the same may ask again, another may not", async () => {
   const { token } = await world.client.servers.add.mutate({ server: "new" });
-  const agent = { token, publicKey: "its key", natsKey: "its nkey" };
+  const agent = { token, ...agentKeys() };
   const first = enrolReply.parse(await (await world.post("/enrol", agent)).json());
   expect(first).toMatchObject({ server: "new", epoch: 1, control: ["198.51.100.1:7070"] });
   expect(Object.keys(first.keys)).toHaveLength(1);
   expect(await (await world.post("/enrol", agent)).json()).toEqual(first);
-  const other = await world.post("/enrol", { ...agent, publicKey: "another key" });
+  const other = await world.post("/enrol", { ...agent, publicKey: agentKeys().publicKey });
   expect([other.status, await other.json()]).toMatchObject([412, { code: "REFUSED" }]);
   expect((await world.post("/enrol", { ...agent, token: "guessed" })).status).toBe(401);
   expect((await world.post("/enrol", { token })).status).toBe(400);
-  expect(await world.link.linkIn().reportKey("new")).toBe("its key");
+  expect(await world.link.linkIn().reportKey("new")).toBe(agent.publicKey);
+});
+
+test.each([
+  ["no key", { publicKey: "c29tZXRoaW5n" }],
+  ["a key of another kind", { publicKey: agentKeys().natsKey }],
+  ["no NATS user", { natsKey: "nonsense" }],
+])("an agent with %s isn't enrolled, and its token stays good", async (what, wrong) => {
+  const server = `odd-${what.length}`;
+  const { token } = await world.client.servers.add.mutate({ server });
+  const agent = { token, ...agentKeys() };
+  expect((await world.post("/enrol", { ...agent, ...wrong })).status).toBe(400);
+  expect(await world.link.linkIn().reportKey(server)).toBeUndefined();
+  expect((await world.post("/enrol", agent)).status).toBe(200);
 });
 
 test("a server added again has a new token, and its old agent is no longer heard", async () => {
@@ -40,8 +54,9 @@ test("a server added again has a new token, and its old agent is no longer heard
   });
   const { token } = await world.client.servers.add.mutate({ server: "again", again: true });
   expect(await world.link.linkIn().reportKey("again")).toBeUndefined();
-  await world.post("/enrol", { token, publicKey: "newer", natsKey: "newer" });
-  expect(await world.link.linkIn().reportKey("again")).toBe("newer");
+  const newer = agentKeys();
+  await world.post("/enrol", { token, ...newer });
+  expect(await world.link.linkIn().reportKey("again")).toBe(newer.publicKey);
   expect((await world.client.servers.show.query({ server: "again" })).labels).toEqual({ role: "x" });
 });
 

@@ -11,6 +11,7 @@ import type { RolloutView } from "@sluice/proto/api/rollouts";
 import type { Facts } from "@sluice/proto/manifest/facts";
 import type { DesiredEnvelope } from "@sluice/proto/wire/envelope";
 import type { OutcomeResult, Pulse, Refusal, ReportBody } from "@sluice/proto/wire/report";
+import { agentKeys } from "./agent-keys.ts";
 import { memoryLink } from "./memory-link.ts";
 
 export const ADMIN = "the-admin-token-of-this-test";
@@ -84,7 +85,7 @@ export async function startWorld(databaseUrl: string) {
     /** A server that is enrolled, has said what it is, and is there. */
     async join(server: string, labels: Record<string, string> = {}, facts = factsOf(server)): Promise<void> {
       const { token } = await client.servers.add.mutate({ server, labels });
-      await post("/enrol", { token, publicKey: `key of ${server}`, natsKey: `nkey of ${server}` });
+      await post("/enrol", { token, ...agentKeys() });
       await report(server, { kind: "facts", facts });
       names.push(server);
       pulse(server);
