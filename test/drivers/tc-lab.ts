@@ -23,8 +23,15 @@ export interface Applied {
 
 export const driver = createTcDriver();
 
-export async function openTcLab(...deviceNames: string[]): Promise<TcLab> {
-  const live = await openRehearsal();
+export type OpenNamespace = () => Promise<RehearsalNamespace>;
+
+export function openTcLab(...deviceNames: string[]): Promise<TcLab> {
+  return openTcLabBy(openRehearsal, deviceNames);
+}
+
+/** In the namespaces of whatever kernel they are opened on. */
+export async function openTcLabBy(open: OpenNamespace, deviceNames: readonly string[]): Promise<TcLab> {
+  const live = await open();
   const facts = deviceNames.map((name, index) => ({
     name,
     mtu: 1500,
@@ -46,7 +53,7 @@ export async function openTcLab(...deviceNames: string[]): Promise<TcLab> {
     tc: (args) => run(`tc ${args}`),
     async apply(devices) {
       const target = targetOf(devices);
-      const want = await rehearse(target);
+      const want = await rehearse(target, open);
       const have = await driver.read(live, target);
       const steps = driver.render(target, want, have);
       const scripts = [...steps.build, ...steps.remove];
@@ -58,8 +65,8 @@ export async function openTcLab(...deviceNames: string[]): Promise<TcLab> {
 }
 
 /** What this kernel makes of a target built from nothing. */
-export async function rehearse(target: Target): Promise<TcSnapshot> {
-  await using room = await openRehearsal();
+export async function rehearse(target: Target, open: OpenNamespace = openRehearsal): Promise<TcSnapshot> {
+  await using room = await open();
   await furnish(room, roomDevices([], target.devices), target.external);
   const empty = await driver.read(room, target);
   const { build } = driver.render(target, undefined, empty);
