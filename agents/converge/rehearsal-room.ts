@@ -9,7 +9,7 @@ import type { RehearsalNamespace } from "../exec/rehearsal-namespace.ts";
  * 1. Devices of the same name, MTU, queue length and addresses: tc computes with them, and prints them. They are veth
  *    pairs whose other end stands in the same namespace; nothing they send arrives anywhere.
  * 2. Stubs for what is foreign and referred to: empty chains and sets.
- * 3. Two or three commands in all, whatever the number of devices.
+ * 3. A handful of commands in all, whatever the number of devices.
  */
 export interface RoomTools {
   /** restore commands of the backend in use */
@@ -61,30 +61,40 @@ export async function furnish(
   external: ManifestExternal,
   tools: RoomTools = PLAIN_TOOLS,
 ): Promise<void> {
-  const addresses = devices.flatMap(addressLines);
-  // one after the other where they build on each other: addresses need the devices
   await Promise.all([
-    must(ns, "ip", ["-batch", "-"], devices.flatMap(deviceLines)),
+    furnishDevices(ns, devices),
     must(ns, "ipset", ["restore"], external.sets.map(setLine)),
     must(ns, tools.restore4, ["--noflush"], chainLines(external, 4)),
     must(ns, tools.restore6, ["--noflush"], chainLines(external, 6)),
   ]);
-  // an address that this namespace can't have (IPv6 switched off for new namespaces) is no reason to stop
-  if (addresses.length > 0) await ns.run("ip", ["-force", "-batch", "-"], { input: asText(addresses) });
 }
 
-function deviceLines({ name, mtu, txQueueLength }: DeviceFacts, index: number): string[] {
-  const device = plain(name);
-  const peer = `slroom-${index}`;
-  const size = `mtu ${Math.min(VETH_MTU.max, Math.max(VETH_MTU.min, mtu))} txqueuelen ${txQueueLength}`;
-  return [
-    `link add name ${device} ${size} type veth peer name ${peer} ${size}`,
-    // no link-local addresses: nobody asks for them, and each would first have to be found unique
-    `link set dev ${device} addrgenmode none`,
-    `link set dev ${peer} addrgenmode none`,
-    `link set dev ${peer} up`,
-    `link set dev ${device} up`,
+async function furnishDevices(ns: RehearsalNamespace, devices: readonly DeviceFacts[]): Promise<void> {
+  const names = devices.flatMap(({ name }, index) => [peerOf(index), plain(name)]);
+  if (names.length === 0) return;
+  await must(ns, "ip", ["-batch", "-"], devices.map(pairLine));
+  // What is of IPv6 is no reason to stop where the kernel has none, or none for new namespaces.
+  // No link-local addresses: nobody asks for them, and each would first have to be found unique.
+  const addressing = [
+    ...names.map((name) => `link set dev ${name} addrgenmode none`),
+    ...devices.flatMap(addressLines),
   ];
+  await ns.run("ip", ["-force", "-batch", "-"], { input: asText(addressing) });
+  await must(
+    ns,
+    "ip",
+    ["-batch", "-"],
+    names.map((name) => `link set dev ${name} up`),
+  );
+}
+
+function pairLine({ name, mtu, txQueueLength }: DeviceFacts, index: number): string {
+  const size = `mtu ${Math.min(VETH_MTU.max, Math.max(VETH_MTU.min, mtu))} txqueuelen ${txQueueLength}`;
+  return `link add name ${plain(name)} ${size} type veth peer name ${peerOf(index)} ${size}`;
+}
+
+function peerOf(index: number): string {
+  return `slroom-${index}`;
 }
 
 function addressLines({ name, addresses }: DeviceFacts): string[] {

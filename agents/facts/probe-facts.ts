@@ -34,6 +34,11 @@ export async function probeFacts(options: ProbeOptions): Promise<Facts> {
 
 export async function probeCapabilities(): Promise<Capabilities> {
   await using room = await openRehearsal();
+  return await capabilitiesOf(room);
+}
+
+/** Of the kernel that a throw-away namespace is of. */
+export async function capabilitiesOf(room: Namespace): Promise<Capabilities> {
   const [tc, iptables, setTypes] = await Promise.all([
     probeTc(room),
     probeIptables(room),

@@ -31,11 +31,31 @@ const TARGETS: Readonly<Record<string, { table: string; chain: string; rule: str
   TPROXY: { table: "mangle", chain: "PREROUTING", rule: "-p tcp -j TPROXY --on-port 1" },
 };
 
+/**
+ * In the backend of the plain `iptables`; where the kernel was built without that one's tables, and takes rules in the
+ * other, in the other. What the tool is built for says nothing of the kernel, and it lists empty chains either way.
+ */
 export async function probeIptables(room: Namespace): Promise<IptablesAbilities> {
-  const iptables = await readVersion(room);
-  const tries = (family: Family, rules: readonly Rule[]) => takes(room, iptables.backend, family, rules);
   // SET needs a set to stand; where ipset is missing the target is of no use either
   await room.run("ipset", ["create", "slprobe", "hash:ip"]).catch(() => undefined);
+  const plain = await readVersion(room, "iptables");
+  if (plain === undefined) throw new Error("iptables --version isn't understood");
+  const found = await probeBackend(room, plain);
+  if (takesRules(found)) return found;
+  const other = await readVersion(room, plain.backend === "nft" ? "iptables-legacy" : "iptables-nft");
+  const second = other && (await probeBackend(room, other));
+  return second && takesRules(second) ? second : found;
+}
+
+function takesRules({ ipv6, targets, recentMaxHits }: IptablesAbilities): boolean {
+  return ipv6 || targets.length > 0 || recentMaxHits > 0;
+}
+
+async function probeBackend(
+  room: Namespace,
+  iptables: IptablesAbilities["iptables"],
+): Promise<IptablesAbilities> {
+  const tries = (family: Family, rules: readonly Rule[]) => takes(room, iptables.backend, family, rules);
   const [ipv6, recentMaxHits, targets] = await Promise.all([
     tries(6, [{ table: "filter", chain: "INPUT", rule: "-s 2001:db8::1 -j DROP" }]),
     firstTaken(HIT_COUNTS, (hits) => tries(4, [recentRule(hits)])),
@@ -57,11 +77,12 @@ interface Rule {
   rule: string;
 }
 
-async function readVersion(room: Namespace): Promise<{ version: string; backend: IptablesBackend }> {
-  const { stdout, stderr } = await room.run("iptables", ["--version"]);
-  const found = parseVersion(stdout);
-  if (found === undefined) throw new Error(`iptables --version isn't understood: ${stdout}${stderr}`.trim());
-  return found;
+async function readVersion(
+  room: Namespace,
+  command: string,
+): Promise<IptablesAbilities["iptables"] | undefined> {
+  const said = await room.run(command, ["--version"]).catch(() => undefined);
+  return said && parseVersion(said.stdout);
 }
 
 function recentRule(hits: number): Rule {
