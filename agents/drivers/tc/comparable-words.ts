@@ -11,11 +11,13 @@ const UNLESS_GIVEN: Readonly<Record<string, readonly string[]>> = {
   pfifo_head_drop: ["limit"], // the device's txqueuelen
   sfq: ["quantum"], // MTU + link header
   fq: ["quantum", "initial_quantum"], // MTU + link header
-  fq_codel: ["quantum", "memory_limit"], // MTU + link header; memory by machine
-  fq_pie: ["quantum", "memory_limit"],
+  fq_codel: ["quantum"], // MTU + link header
+  fq_pie: ["quantum"],
+  hhf: ["quantum"], // MTU + link header
+  sfb: ["limit"], // the device's txqueuelen
+  gred: ["limit"], // txqueuelen × MTU
   drr: ["quantum"], // MTU + link header
   qfq: ["maxpkt"], // MTU + link header
-  cake: ["memlimit"],
   netem: ["seed"], // random at each start
 };
 

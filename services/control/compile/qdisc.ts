@@ -32,7 +32,12 @@ const ALWAYS_SAID: Readonly<Record<string, readonly (readonly [name: string, val
     ["quantum", FRAME_BYTES],
   ],
   netem: [["limit", 1000]],
+  hhf: [["quantum", FRAME_BYTES]],
+  sfb: [["limit", 1000]],
 };
+
+/** tc reads these and the kernel never shows them again: whether they stand, or stand no more, nobody could tell. */
+const NEVER_SHOWN: Readonly<Record<string, readonly string[]>> = { netem: ["distribution"] };
 
 /** The qdisc's arguments with what must be said. */
 export function qdiscArgs({ kind, args }: LeafQdisc): string[] {
@@ -47,6 +52,12 @@ export function checkQdisc({ kind, args }: LeafQdisc, facts: Facts, at: Spot, re
     report.problem(at, `this kernel has no ${kind} qdisc`, {
       found: kind,
       expected: listed([...qdiscs].sort(), "none: it has no traffic control"),
+    });
+  const hidden = args.find((word) => NEVER_SHOWN[kind]?.includes(word));
+  if (hidden !== undefined)
+    report.problem(at, `the kernel doesn't tell the ${hidden} of a ${kind}, so it can't be kept as written`, {
+      found: hidden,
+      expected: `${kind} without ${hidden}`,
     });
   const bad = args.find((word) => !/^[A-Za-z0-9._:/%+,-]+$/.test(word));
   if (bad !== undefined)

@@ -205,6 +205,12 @@ const cases: [what: string, parts: Partial<PolicyDocument>, problem: string, mor
       "web-edge:30:1: this kernel has no cake qdisc (at shaping.eth0.classes.web.leaf, found cake, expected bfifo, fq_codel, htb, pfifo, sfq, tbf)",
     ],
     [
+      "an argument that the kernel takes and never tells again",
+      withLeaf("netem", ["delay", "80ms", "10ms", "distribution", "normal"]),
+      "the kernel doesn't tell the distribution of a netem, so it can't be kept as written",
+      { facts: factsWith({ qdiscs: ["htb", "netem"] }) },
+    ],
+    [
       "an argument that tc would split",
       withLeaf("pfifo", ["limit", "10\nqdisc del dev eth0 root"]),
       "tc can't take this argument of pfifo",
