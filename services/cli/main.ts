@@ -1,31 +1,9 @@
 #!/usr/bin/env node
-import { createRequire } from "node:module";
-import { CommanderError } from "commander";
-import { EXIT, type ExitCode } from "./exit-codes.ts";
-import { createProgram } from "./program.ts";
-import { usageMessage } from "./usage-error.ts";
+import { enableCompileCache } from "node:module";
+import { homedir } from "node:os";
+import { join } from "node:path";
 
-const { version } = createRequire(import.meta.url)("./package.json") as { version: string };
-
-// `sluice audit log | head -1`: whoever reads has had enough
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(process.exitCode);
-  throw error;
-});
-
-try {
-  await createProgram(version).parseAsync();
-} catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  process.exitCode = usageFault(error);
-}
-
-/** Commander has said it on stderr already. */
-function usageFault({ code, exitCode, message }: CommanderError): ExitCode {
-  if (exitCode === 0) return EXIT.done;
-  if (process.argv.includes("--json")) {
-    const said = code === "commander.help" ? "a command is missing" : usageMessage(message);
-    console.log(JSON.stringify({ error: { code: "INVALID", message: said, problems: [] } }));
-  }
-  return EXIT.refused;
-}
+// Compiling is most of what a short command does: 0.55 s without the cache, 0.28 s with it. What can't be written isn't.
+enableCompileCache(join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "sluice"));
+const { run } = await import("./run.ts");
+await run();

@@ -28,26 +28,13 @@ async function events(): Promise<number> {
   return (await lab.client.audit.verify.query()).events;
 }
 
-describe("2: what isn't understood", () => {
-  const cases: [words: string[], said: string][] = [
-    [["server"], "Usage: sluice server"],
-    [["server", "lss"], "unknown command 'lss'; did you mean ls?"],
-    [["server", "show"], "missing required argument 'server'"],
-    [["server", "show", "Web_1"], "<server>: expected lower-case letters"],
-    [["audit", "log", "--since", "yesterday"], "--since <time>: expected a time such as"],
-    [["rollout", "start", "door", "--waves", "1,x"], "--waves <sizes>: expected"],
-    [["plan"], "which policy?"],
-    [["plan", "door.yaml"], "sluice plan -f door.yaml"],
-    [["server", "show", "nosuch"], "there is no server nosuch\n  → sluice server ls shows"],
-    [["rollout", "watch", "r-nosuch"], "there is no rollout r-nosuch"],
-    [["policy", "apply", "-f", "nosuch.yaml"], "nosuch.yaml can't be read: no such file"],
-  ];
-  test.each(cases)("%j", async (words, said) => {
-    const { code, message, stderr } = await sluice.error(words);
-    expect(stderr).toContain(said);
-    expect(message).not.toBe("");
-    expect(code).not.toBe("INTERNAL");
-  });
+test.each([
+  [["server", "show", "nosuch"], "there is no server nosuch\n  → sluice server ls shows"],
+  [["rollout", "watch", "r-nosuch"], "there is no rollout r-nosuch\n  → sluice rollout ls shows"],
+])("2: what isn't there, and where to look: %j", async (words, said) => {
+  const { code, stderr } = await sluice.error(words);
+  expect(code).toBe("NOT_FOUND");
+  expect(stderr).toContain(said);
 });
 
 describe("2: a policy with problems", () => {

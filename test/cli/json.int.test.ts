@@ -58,6 +58,13 @@ test("servers and the fleet", async () => {
   expect(await sluice.json("thaw")).toMatchObject({ frozen: false });
 });
 
+test("a new server: people get the line to run on it, with control's address and the token", async () => {
+  const { stdout } = await sluice.run(["server", "add", "web-10"]);
+  expect(stdout).toMatch(
+    new RegExp(`^ {2}sluice-agent run --control ${lab.context.url} --join \\S{32}$`, "m"),
+  );
+});
+
 test("policies", async () => {
   const file = await sluice.file("door.yaml", doorPolicy());
   expect(await sluice.json("policy lint", [file])).toEqual({
@@ -95,7 +102,7 @@ test("plans, rollouts and a rollback", async () => {
   expect(await sluice.json("plan ls")).toMatchObject([{ plan: plan.plan, servers: 1, answered: 1 }]);
 
   const first = await sluice.json("rollout start", ["door", "--revision", "1", "--wave", "server-1"]);
-  expect(first).toMatchObject({ state: "completed", confirmed: 1, inNoWave: ["web-9"] });
+  expect(first).toMatchObject({ state: "completed", confirmed: 1, inNoWave: ["web-10", "web-9"] });
   // the plan was of what the server is to hold now, and still is
   const { rollout } = await sluice.json("rollout start", ["door", "--plan", plan.plan, "--detach", ...only]);
   expect(await sluice.json("rollout watch", [rollout])).toMatchObject({
@@ -163,7 +170,7 @@ test("lists", async () => {
 
 test("tokens", async () => {
   const { token } = await sluice.json("token create", ["grafana", "--role", "viewer"]);
-  expect(await sluice.json("server ls", [], { token })).toHaveLength(2);
+  expect(await sluice.json("server ls", [], { token })).toHaveLength(3);
   expect(await sluice.json("token ls")).toMatchObject([
     { name: "admin" },
     { name: "grafana", role: "viewer" },
