@@ -132,7 +132,7 @@ function asText(event: NewEvent, body: EventBody): string {
 }
 
 /** An escaped NUL, and not an escaped backslash before "u0000". */
-function holdsNul(text: string): boolean {
+export function holdsNul(text: string): boolean {
   return text.includes("\\u0000") && /(?<!\\)(?:\\\\)*\\u0000/.test(text);
 }
 

@@ -8,7 +8,10 @@ export const entityName = z
   .string()
   .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "lower-case letters, digits and inner dashes, at most 63");
 
-export const labels = z.record(z.string().min(1).max(63), z.string().max(255));
+export const labels = z.record(
+  z.string().regex(/^[^\s=\p{Cc}]{1,63}$/u, "1 to 63 characters without blanks and ="),
+  z.string().regex(/^\P{Cc}{0,255}$/u, "one line of at most 255 characters"),
+);
 
 /** Why it is done: kept with every event it leads to. May be empty. */
 export const reason = z.string().max(2000).default("");

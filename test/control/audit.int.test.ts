@@ -118,6 +118,14 @@ test("before a server was there, there was none", async () => {
   ).rejects.toMatchObject({ data: { sluice: { code: "NOT_FOUND" } } });
 });
 
+test.each([
+  ["a character that isn't one", () => world.client.audit.log.query({ text: "a\0b" })],
+  ["a name with one", () => world.client.rollouts.show.query({ rollout: "r\0" })],
+  ["a year before years", () => world.client.audit.at.query({ time: "0000-01-01T00:00:00Z" })],
+])("%s is refused as input", async (_, ask) => {
+  await expect(ask()).rejects.toMatchObject({ data: { sluice: { code: "INVALID" } } });
+});
+
 test("a tail tells of what is stored from now on, once and in order", async () => {
   const seen: AuditEventView[] = [];
   const tail = world.client.audit.tail.subscribe(

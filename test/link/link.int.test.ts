@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { createPrivateKey, randomUUID, sign } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +11,7 @@ import { agentJwt, createAuthority, natsServerConfig } from "@sluice/control/lin
 import { type ControlLink, createControlLink } from "@sluice/control/link/control-link";
 import type { LinkIn } from "@sluice/control/link/link";
 import { startNats } from "@sluice/infra/fixtures/nats";
+import { SluiceError } from "@sluice/proto/base/errors";
 import { createSigningKey } from "@sluice/proto/base/sign";
 import type { Report } from "@sluice/proto/wire/report";
 import { BUCKETS, directGetSubject, subjects } from "@sluice/proto/wire/subjects";
@@ -22,6 +23,8 @@ let nats: Awaited<ReturnType<typeof startNats>>;
 let link: ControlLink;
 let folder: string;
 const reports: Report[] = [];
+/** what recording the next reports fails of */
+const failures: Error[] = [];
 const reportKeys = new Map<string, string>();
 let confirmAnswer: Awaited<ReturnType<LinkIn["onConfirm"]>> = { ok: true };
 const open: AgentLink[] = [];
@@ -30,6 +33,8 @@ const linkIn: LinkIn = {
   onConnected: () => undefined,
   reportKey: async (server) => reportKeys.get(server),
   onReport: async (report) => {
+    const failure = failures.shift();
+    if (failure !== undefined) throw failure;
     reports.push(report);
   },
   onPulse: () => undefined,
@@ -135,6 +140,85 @@ test("a report signed by another server's key is dropped", async () => {
   await honest.report({ kind: "resumed" });
   await vi.waitFor(() => expect(reports.some(({ server }) => server === "witness")).toBe(true));
   expect(reports.some(({ server }) => server === "forger")).toBe(false);
+});
+
+test("while the database is away no report overtakes another", async () => {
+  const agent = await agentOf(await identityOf("ordered"));
+  failures.push(new SluiceError("UNAVAILABLE", "the database is away"));
+  for (const by of ["first", "second"])
+    await agent.report({ kind: "paused", until: "2026-01-01T00:00:00.000Z", reason: "", by });
+  const mine = () => reports.flatMap(({ server, body }) => (server === "ordered" ? [body] : []));
+  await vi.waitFor(() => expect(mine()).toHaveLength(2), { timeout: 10_000 });
+  expect(mine()).toMatchObject([{ by: "first" }, { by: "second" }]);
+});
+
+test("a report that can't be recorded holds nobody up, and comes again", async () => {
+  const odd = await agentOf(await identityOf("odd"));
+  const honest = await agentOf(await identityOf("honest"));
+  failures.push(new TypeError("nobody foresaw this"));
+  await odd.report({ kind: "resumed" });
+  await vi.waitFor(() => expect(failures).toEqual([]), { timeout: 5_000 });
+  await honest.report({ kind: "resumed" });
+  const from = (name: string) => reports.filter(({ server }) => server === name).length;
+  await vi.waitFor(() => expect(from("honest")).toBe(1), { timeout: 5_000 });
+  await vi.waitFor(() => expect(from("odd")).toBe(1), { timeout: 10_000 });
+});
+
+/** A report whose text no agent of ours would write, signed all the same. */
+function signedByHand({ server, reportKey }: Identity, reason: string): string {
+  const body = JSON.stringify({
+    ...{ v: 1, server, id: randomUUID(), at: new Date().toISOString() },
+    body: { kind: "rejected", what: "x", reason },
+  });
+  const key = createPrivateKey({
+    key: Buffer.from(reportKey.privateKey, "base64"),
+    type: "pkcs8",
+    format: "der",
+  });
+  const sig = sign(null, Buffer.from(`sluice/v1/report\n${body}`), key).toString("base64");
+  return JSON.stringify({ kid: reportKey.kid, body, sig });
+}
+
+test("nonsense from a server that is enrolled is dropped, and nobody waits for it", async () => {
+  const identity = await identityOf("vandal");
+  const connection = await connect({
+    servers: identity.nats.urls,
+    inboxPrefix: "_INBOX_vandal",
+    authenticator: jwtAuthenticator(identity.nats.jwt ?? "", new TextEncoder().encode(identity.natsSeed)),
+  });
+  const fine = "a \\ud800 that is text";
+  for (const text of [
+    ...["", "{", '{"kid":"constructor","body":"{}","sig":""}', '{"kid":"__proto__","body":1}'],
+    ...["a\0b", "a\ud800b", "\\\udfff", fine].map((reason) => signedByHand(identity, reason)),
+  ])
+    connection.publish(subjects.report("vandal"), text);
+  await connection.drain();
+  const mine = () => reports.flatMap(({ server, body }) => (server === "vandal" ? [body] : []));
+  await vi.waitFor(() => expect(mine()).toHaveLength(1), { timeout: 5_000 });
+  expect(mine()).toMatchObject([{ reason: fine }]);
+});
+
+test("a broker's nonsense is refused by an agent and doesn't end it", async () => {
+  const agent = await agentOf(await identityOf("hearing"));
+  const heard: unknown[] = [];
+  agent.followLists(["bans"], (delta) => heard.push(delta));
+  const user = {
+    login: { urls: [nats.url], authority },
+    signingKey: createSigningKey(),
+    log: { warn: () => undefined },
+  };
+  const forger = await createControlLink(user, { ...linkIn, onReport: async () => undefined });
+  const entry = { epoch: 1, list: "bans", rev: 1, previous: "", digest: "", add: [], del: [], at: "" };
+  try {
+    const head = { epoch: 1, list: "bans", rev: 1, digest: "", tail: [], retired: false };
+    await vi.waitFor(async () => {
+      await forger.putList(entry, head);
+      expect(heard[0]).toMatchObject({ ok: false });
+    });
+    expect(await agent.fetchList("bans")).toMatchObject({ ok: false });
+  } finally {
+    await forger.close();
+  }
 });
 
 test("a confirm is asked over a new connection and control's no comes back with its reason", async () => {

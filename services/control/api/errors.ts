@@ -1,4 +1,4 @@
-import { isPassing } from "@sluice/db/faults";
+import { codeOf, isPassing } from "@sluice/db/faults";
 import type { ErrorView } from "@sluice/proto/api/error";
 import { type ErrorCode, type Problem, SluiceError } from "@sluice/proto/base/errors";
 import { TRPCError } from "@trpc/server";
@@ -27,6 +27,9 @@ export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
   INTERNAL: 500,
 };
 
+/** Postgres on a text or a time that was given: no such character in its encoding, out of its calendar. */
+const UNFIT = new Set(["22021", "22P05", "22007", "22008"]);
+
 /** Any failure as one of ours. What nobody foresaw is INTERNAL, without its words: they are for the log. */
 export function asSluiceError(thrown: unknown): SluiceError {
   if (thrown instanceof SluiceError) return thrown;
@@ -35,6 +38,11 @@ export function asSluiceError(thrown: unknown): SluiceError {
   }
   if (isPassing(thrown)) {
     return new SluiceError("UNAVAILABLE", "the database is away", { cure: "try again", cause: thrown });
+  }
+  if (UNFIT.has(codeOf(thrown) ?? "")) {
+    return new SluiceError("INVALID", "the input holds a character or a time that no database takes", {
+      cause: thrown,
+    });
   }
   return new SluiceError("INTERNAL", "control failed at this; its log says why", { cause: thrown });
 }

@@ -18,6 +18,7 @@ import { type Buckets, ensureStreams, openBuckets } from "./buckets.ts";
 import { connectNats, type NatsLogin } from "./connect.ts";
 import type { LinkIn, LinkOut } from "./link.ts";
 import { consumeReports, ensureReportConsumer, type ReportLog } from "./reports.ts";
+import { isStorable } from "./storable.ts";
 
 export interface ControlLinkOptions {
   login: NatsLogin;
@@ -213,7 +214,8 @@ async function request(
 
 function onPulse(message: Msg, linkIn: LinkIn): void {
   const parsed = pulse.safeParse(parseJson(message));
-  if (parsed.success && message.subject === subjects.pulse(parsed.data.server)) linkIn.onPulse(parsed.data);
+  if (parsed.success && isStorable(parsed.data) && message.subject === subjects.pulse(parsed.data.server))
+    linkIn.onPulse(parsed.data);
 }
 
 async function onConfirm(message: Msg, linkIn: LinkIn, log: ReportLog): Promise<void> {

@@ -10,8 +10,11 @@ import { recordOutcome } from "../rollouts/record.ts";
 import { recordFacts } from "../servers/record-facts.ts";
 import { recordPause, recordRejected } from "../servers/record-pause.ts";
 
-/** What servers say, to the verb that records it. */
+const REMEMBERED = 10_000;
+
+/** What servers say, to the verb that records it. A report that comes again after it was recorded is passed over. */
 export function createLinkIn(services: Services, onConnected: () => void): LinkIn {
+  const recorded = new Set<string>();
   return {
     onConnected,
 
@@ -24,7 +27,12 @@ export function createLinkIn(services: Services, onConnected: () => void): LinkI
     },
 
     async onReport(report) {
+      const id = `${report.server}/${report.id}`;
+      if (recorded.has(id)) return;
       await record({ ...asSluice(services, services.ids.uuid()), actor: `agent:${report.server}` }, report);
+      recorded.add(id);
+      const [oldest] = recorded;
+      if (recorded.size > REMEMBERED && oldest !== undefined) recorded.delete(oldest);
     },
 
     onPulse(pulse) {
