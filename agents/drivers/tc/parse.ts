@@ -59,7 +59,7 @@ export function parseFilters(
       ...group,
       handle: canonicalFilterHandle(group.kind, named.kernelHandle),
       kernelHandle: named.kernelHandle,
-      words: without(u32Words(group.kind, named.rest), VOLATILE_FILTER),
+      words: without(withoutPoliceNumber(u32Words(group.kind, named.rest)), VOLATILE_FILTER),
     });
   }
   return { groups: [...groups.values()], filters };
@@ -134,6 +134,11 @@ function u32Words(kind: string, words: readonly string[]): string[] {
   return words
     .filter((_, index) => !(isOwn && (index === at + 1 || index === at + 2)))
     .map((word) => (word === "*flowid" ? "flowid" : word));
+}
+
+/** `police 0x2 rate …`: the kernel numbers policers in the order of creation. */
+function withoutPoliceNumber(words: readonly string[]): string[] {
+  return words.filter((word, index) => words[index - 1] !== "police" || !/^0x[0-9a-f]+$/.test(word));
 }
 
 function without(words: readonly string[], volatile: ReadonlySet<string>): string[] {

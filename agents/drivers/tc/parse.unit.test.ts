@@ -189,4 +189,13 @@ filter parent 1: protocol all pref 5 bpf chain 0 handle 0x1 flowid 1:20 not_in_h
       "key bkt 0 terminal flowid match 00000000/00000000 at 0 action order 1: mirred (Egress Redirect to device slifb-eth0) stolen",
     );
   });
+
+  test("keep a policer's rate, without the number that the kernel gives each", () => {
+    const text = (number: string) =>
+      "filter protocol ip pref 5 u32 chain 0 fh 800::1 order 1 key ht 800 bkt 0 flowid 1:10 not_in_hw \n" +
+      `  match 00500000/ffff0000 at 20\n police ${number} rate 2Mbit burst 10Kb mtu 2Kb action drop overhead 0b \n\tref 1 bind 1 \n`;
+    const [first, second] = ["0x1", "0x2"].map((number) => parseFilters(text(number), "1:").filters);
+    expect(second).toEqual(first);
+    expect(first?.[0]?.words.join(" ")).toContain("police rate 2Mbit burst 10Kb");
+  });
 });
