@@ -8,27 +8,11 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$here/../.." && pwd)
-PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # an ordinary Debian user's PATH lacks them
-export PATH
-
-say() { printf 'sluice: %s\n' "$1" >&2; }
-fail() {
-  say "$1"
-  exit 1
-}
-has() { command -v "$1" >/dev/null 2>&1; }
+. "$here/common.sh"
 
 [ "$(uname -s)" = Linux ] || fail "needs a Linux kernel, and this is $(uname -s); use a Debian 12 or Ubuntu machine"
 
-if [ "$(id -u)" = 0 ]; then
-  as_root() { "$@"; }
-else
-  has sudo || fail "needs root for network namespaces, and sudo is missing; run it as root, or install sudo"
-  sudo -n true 2>/dev/null || [ -t 0 ] ||
-    fail "needs root for network namespaces, and sudo asks for a password where there is no terminal; run it as root"
-  as_root() { sudo "$@"; }
-fi
+need_root "network namespaces"
 
 has node || fail "Node is missing; install Node 20 or newer from https://nodejs.org"
 has npm || fail "npm is missing; install it together with Node 20 or newer from https://nodejs.org"
