@@ -5,9 +5,9 @@ import { parseVersion } from "./probe-iptables.ts";
 import { gatewaysOf, protectEntries, resolversOf } from "./protect-entries.ts";
 
 describe("the protect set", () => {
-  const always = { 4: ["224.0.0.0/4", "255.255.255.255"], 6: ["fe80::/10", "ff00::/8"] };
+  const always = { 4: ["224.0.0.0/4", "255.255.255.255"], 6: ["ff00::/8"] };
 
-  test("holds neighbours and multicast on every server", () => {
+  test("holds multicast on every server, and no neighbour", () => {
     expect(protectEntries([])).toEqual(always);
   });
 
@@ -23,7 +23,11 @@ describe("the protect set", () => {
   });
 
   test("leaves out loopback, what a network in it holds, and what is no address", () => {
-    expect(protectEntries(["127.0.0.53", "::1", "fe80::1%eth0", "dns.example", "", "1.2.3"])).toEqual(always);
+    expect(protectEntries(["127.0.0.53", "::1", "ff02::1%eth0", "dns.example", "", "1.2.3"])).toEqual(always);
+  });
+
+  test("holds a gateway or resolver of the link by its own address", () => {
+    expect(protectEntries(["fe80::1%eth0"])[6]).toEqual(["fe80::1", "ff00::/8"]);
   });
 
   test("has every resolver of a resolv.conf, and none that is commented out", () => {

@@ -31,7 +31,9 @@ export async function localAddresses(
     ...resolvConf.map((path) => readFile(path, "utf8").catch(() => "")),
   ]);
   return protectEntries([
-    ...links.flatMap((link) => link.addr_info.flatMap((one) => one.local ?? [])),
+    ...links.flatMap((link) =>
+      link.addr_info.flatMap((one) => (one.local === undefined || one.scope === "link" ? [] : one.local)),
+    ),
     ...gatewaysOf([...routes4, ...routes6]),
     ...resolvers.flatMap(resolversOf),
   ]);

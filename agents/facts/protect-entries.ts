@@ -4,8 +4,11 @@ import { canonicalEntry, parseRange } from "@sluice/proto/policy/addresses";
 /** Members of the protect set, per family, in the kernel's own spelling, sorted and distinct. */
 export type ProtectEntries = Readonly<Record<Family, readonly string[]>>;
 
-/** What every server needs to reach, whoever it is: link-local IPv6 and multicast carry its neighbours and its routes. */
-const ALWAYS = ["224.0.0.0/4", "255.255.255.255/32", "fe80::/10", "ff00::/8"];
+/**
+ * What every server needs to reach, whoever it is: multicast carries its neighbours and its routes. Not fe80::/10: from
+ * there any neighbour could come in past every rule (docs/decisions/0010).
+ */
+const ALWAYS = ["224.0.0.0/4", "255.255.255.255/32", "ff00::/8"];
 
 /** Loopback is let through by its device; as an address it would also let in what claims to come from there. */
 const LOOPBACK = /^(127\.|::1(\/|$))/;

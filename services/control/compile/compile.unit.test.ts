@@ -73,9 +73,9 @@ test("the design's example becomes this IPv4 text", () => {
   ]);
 });
 
-test("its IPv6 text differs only in the sets and in neighbour discovery", () => {
+test("its IPv6 text differs only in the sets and in what keeps a server in its network", () => {
   const manifest = compiled(inputWith([webEdge()]));
-  const six = restoreText(manifest, 6).filter((line) => !line.includes("--icmpv6-type"));
+  const six = restoreText(manifest, 6).filter((line) => !/--icmpv6-type|fe80::/.test(line));
   const asFour = six.map((line) =>
     line.replace(/(sl-(?:protect|control|reach|l-blocklist)-)6/, "$14").replace("hn6", "hn4"),
   );
@@ -83,6 +83,17 @@ test("its IPv6 text differs only in the sets and in neighbour discovery", () => 
   for (const name of ["SL-INPUT", "SL-PREROUTING", "SL-OUTPUT"]) {
     const head = manifest.chains.find((one) => one.family === 6 && one.name === name);
     expect(head?.rules.filter(({ args }) => /--icmpv6-type 13[3-6] -j ACCEPT$/.test(args))).toHaveLength(4);
+    const fromNeighbours = head?.rules.filter(({ args }) => args.startsWith("-s fe80::/10 ")) ?? [];
+    expect(fromNeighbours.map(({ args }) => args)).toEqual(
+      name === "SL-OUTPUT"
+        ? []
+        : [
+            ...["130", "131", "132", "143"].map(
+              (type) => `-s fe80::/10 -p ipv6-icmp --icmpv6-type ${type} -j ACCEPT`,
+            ),
+            "-s fe80::/10 -p udp --sport 547 --dport 546 -j ACCEPT",
+          ],
+    );
   }
 });
 

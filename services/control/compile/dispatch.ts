@@ -14,7 +14,8 @@ import { quoteWords } from "@sluice/proto/policy/rule-words";
  * The chains that the built-in hooks jump to.
  *
  * 1. Where anything can drop, the first rules pass what must never be cut off: loopback, the protected addresses, the
- *    connections to control and NATS, and IPv6 neighbour discovery. Nothing is ever put before them that ends a packet.
+ *    connections to control and NATS, and what keeps a server in its IPv6 network: neighbour discovery, multicast
+ *    membership, a DHCPv6 lease. Nothing is ever put before them that ends a packet.
  * 2. Where nothing can drop (nat, plain marking) they are left out: an accept there would skip the marks and the
  *    translation of exactly these packets.
  * 3. Then: blocked lists, then policy by policy its guards and its own chain. The tail alone holds `default`.
@@ -41,6 +42,8 @@ export interface Entry {
 }
 
 const NEIGHBOUR_DISCOVERY = ["133", "134", "135", "136"];
+/** Unanswered, a switch that snoops takes the server out of the groups by which neighbours find it. */
+const MULTICAST_LISTENERS = ["130", "131", "132", "143"];
 
 /** Every dispatch that has something in it, by table and hook, is filled in through this. */
 export function createDispatches(): Map<string, Dispatch> {
@@ -116,9 +119,20 @@ function passRules(hook: HookName, family: Family): ManifestRule[] {
     accept([device, "lo"]),
     accept(matchSet(protect, end)),
     accept(["-p", "tcp", ...matchSet(controlSet(family), `${end},${end}`)]),
-    ...(family === 6
-      ? NEIGHBOUR_DISCOVERY.map((type) => accept(["-p", "ipv6-icmp", "--icmpv6-type", type]))
-      : []),
+    ...(family === 6 ? neighbourRules(hook).map(accept) : []),
+  ];
+}
+
+/** On the way out the last two go to multicast addresses, which are protected. */
+function neighbourRules(hook: HookName): string[][] {
+  const icmp = (type: string) => ["-p", "ipv6-icmp", "--icmpv6-type", type];
+  const discovery = NEIGHBOUR_DISCOVERY.map(icmp);
+  if (!isInward(hook)) return discovery;
+  const fromNeighbour = ["-s", "fe80::/10"];
+  return [
+    ...discovery,
+    ...MULTICAST_LISTENERS.map((type) => [...fromNeighbour, ...icmp(type)]),
+    [...fromNeighbour, "-p", "udp", "--sport", "547", "--dport", "546"],
   ];
 }
 
