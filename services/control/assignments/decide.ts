@@ -68,11 +68,15 @@ export interface Outcome {
   stats?: ApplyStats | undefined;
 }
 
-/** What came of a generation, as the server tells it. The first word counts; one about nothing we know is ignored. */
+/**
+ * What came of a generation, as the server tells it. The first word counts, but for one case: what was confirmed may be
+ * reverted later by somebody on the server itself. A word about nothing we know is ignored.
+ */
 export function decideOutcome(state: ServerState, outcome: Outcome): SluiceEvent[] {
   const { server } = state;
   const { generation, digest: manifest, result, stats } = outcome;
-  const told = state.open.find((open) => open.generation === generation);
+  const held = result === "reverted" && state.held?.generation === generation ? state.held : undefined;
+  const told = state.open.find((open) => open.generation === generation) ?? held;
   if (told === undefined) return [];
   if (told.epoch !== outcome.epoch || told.manifest !== manifest) {
     const what = `outcome of generation ${generation}`;

@@ -86,7 +86,21 @@ test("the first outcome of a generation counts, another one is nothing", () => {
     { type: "ServerConfirmed", data: { server: "s1", generation: 1, manifest: "m1", rollout: "r-1" } },
   ]);
   const done = given(serverEntity, [ADDED, decided(1, 1), confirmed(1, 1)]);
-  expect(decideOutcome(done, { ...outcome, result: "reverted" })).toEqual([]);
+  expect(decideOutcome(done, { ...outcome, result: "refused" })).toEqual([]);
+  expect(decideOutcome(done, outcome)).toEqual([]);
+});
+
+test("what was confirmed may be reverted on the server itself: recorded once, and what it held before is assigned", () => {
+  const history = [ADDED, decided(1, 1), confirmed(1, 1), decided(2, 2), confirmed(2, 2)];
+  const outcome = { epoch: 1, generation: 2, digest: "m2", result: "reverted" as const, refusal: REFUSAL };
+  const events = decideOutcome(given(serverEntity, history), outcome);
+  expect(events).toMatchObject([{ type: "ServerReverted", data: { generation: 2 } }]);
+  const state = given(serverEntity, [...history, ...events]);
+  expect(state.held?.generation).toBe(1);
+  expect(decideRevert(state, { failed: 2, epoch: 1, empty: EMPTY })).toMatchObject([
+    { data: { generation: 3, manifest: "m1", cause: "revert" } },
+  ]);
+  expect(decideOutcome(state, outcome)).toEqual([]);
 });
 
 test("an outcome of another epoch or manifest is recorded as rejected, and changes nothing", () => {

@@ -44,7 +44,7 @@ export function decideRetire(
   if (state.retired) return [];
   if (holders.length > 0) {
     throw new SluiceError("REFUSED", `${policy} is still assigned to ${holders.join(", ")}`, {
-      cure: `take it off them first: rollout ${policy} --remove`,
+      cure: `take it off them first: sluice rollout start ${policy} --remove`,
     });
   }
   return [{ type: "PolicyRetired", data: { policy } }];

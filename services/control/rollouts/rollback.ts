@@ -49,6 +49,6 @@ async function previousOf({ database }: Context, policy: string, current: number
   const previous = before.length > 0 ? Math.max(...before) : current - 1;
   if (previous >= 1) return previous;
   throw new SluiceError("REFUSED", `there is no revision of ${policy} before ${current}`, {
-    cure: `to take it off its servers: rollout ${policy} --remove`,
+    cure: `to take it off its servers: sluice rollout start ${policy} --remove`,
   });
 }

@@ -18,6 +18,8 @@ export interface ServerState {
   newest?: (Generation & { outcome?: OutcomeResult | undefined }) | undefined;
   /** what it has proven to hold; absent: nothing of ours */
   held?: Generation | undefined;
+  /** what it held before that: where a revert on the server itself leads */
+  heldBefore?: Generation | undefined;
   /** generations without an outcome, oldest first */
   open: readonly Generation[];
   drift?: { at: string; seq: number; fingerprint: string } | undefined;
@@ -73,14 +75,16 @@ export function relabel(
 
 /** Who holds a generation has left those before it behind: they have no outcome of their own any more. */
 function confirmed(state: ServerState, generation: number): ServerState {
-  const held = state.open.find((open) => open.generation === generation) ?? state.held;
+  const found = state.open.find((open) => open.generation === generation);
   const open = state.open.filter((other) => other.generation > generation);
-  return { ...state, ...withOutcome(state, generation, "confirmed"), held, open };
+  const now = found === undefined ? {} : { held: found, heldBefore: state.held };
+  return { ...state, ...withOutcome(state, generation, "confirmed"), ...now, open };
 }
 
 function failed(state: ServerState, generation: number, outcome: OutcomeResult): ServerState {
   const open = state.open.filter((other) => other.generation !== generation);
-  return { ...state, ...withOutcome(state, generation, outcome), open };
+  const gone = state.held?.generation === generation ? { held: state.heldBefore, heldBefore: undefined } : {};
+  return { ...state, ...withOutcome(state, generation, outcome), ...gone, open };
 }
 
 function withOutcome({ newest }: ServerState, generation: number, outcome: OutcomeResult) {
