@@ -118,7 +118,7 @@ onStockKernel("the tc driver", (kernel) => {
 
       const more = [...changed, filter("fw", 1, "81/0xff", "flowid 1:20")];
       expect((await converge(egress(filtered(more)))).lines).toEqual([
-        expect.stringMatching(/handle 0x51/0xff fw flowid 1:20$/),
+        expect.stringMatching(/handle 0x51\/0xff fw flowid 1:20$/),
       ]);
       const { lines } = await converge(egress(filtered(more.filter(({ kind }) => kind !== "flower"))));
       expect(lines).toEqual([expect.stringMatching(/^filter del .* protocol ip prio 3$/)]);
