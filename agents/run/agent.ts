@@ -130,7 +130,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
   if (recovered !== undefined) await settleRecovered(recovered);
   const connecting = connect();
-  await turns.take(standAgain);
+  // what control says of lists meanwhile is written once it is known what stands: unwritten, it would look like drift
+  await turns.take(() => gate.hold(standAgain));
   const watch = startWatch({
     at: parts.live,
     onLook: drift.look,
