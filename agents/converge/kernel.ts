@@ -28,6 +28,7 @@ export function diffAll(drivers: Drivers, target: Target, want: Snapshots, have:
   return drivers.flatMap((driver) => driver.diff(target, want.get(driver.name), have.get(driver.name)));
 }
 
+/** Throws what a driver can't bring about: nothing is to be written then. */
 export function renderAll(
   drivers: Drivers,
   target: Target,
@@ -36,7 +37,9 @@ export function renderAll(
 ): Plan {
   const plan: Plan = { build: [], remove: [], removeSets: [] };
   for (const driver of drivers) {
-    const { build, remove } = driver.render(target, want?.get(driver.name), have.get(driver.name));
+    const { build, remove, refused } = driver.render(target, want?.get(driver.name), have.get(driver.name));
+    const [reason] = refused ?? [];
+    if (reason !== undefined) throw reason;
     plan.build.push(...build);
     if (driver.name === "ipset") plan.removeSets.push(...remove);
     else plan.remove.unshift(...remove);

@@ -1,12 +1,6 @@
+import { messageOf, SluiceError } from "@sluice/proto/base/errors";
 import type { Difference } from "@sluice/proto/manifest/difference";
-import {
-  type Drivers,
-  diffAll,
-  readAll,
-  renderAll,
-  type Snapshots,
-  writeScripts,
-} from "../converge/kernel.ts";
+import { type Drivers, diffAll, type Snapshots } from "../converge/kernel.ts";
 import type { Standing } from "../converge/parts.ts";
 import type { DriverName, Script, Target } from "../drivers/driver.ts";
 import type { Namespace } from "../exec/namespace.ts";
@@ -19,7 +13,9 @@ import type { Contention } from "./contention.ts";
  * 2. Repair writes only what differs. What differs and can't be written (a foreign rule before our jump) is told.
  * 3. Objects that another tool keeps changing are left alone, with everything that would be written in one commit with
  *    them; the rest is still repaired.
- * 4. Needs no journal and no confirmation: it leads back to what was confirmed.
+ * 4. What can't be read, rendered or written is told as a fault, and keeps nothing else from being mended. What can't be
+ *    read is a difference too: nobody knows how it stands.
+ * 5. Needs no journal and no confirmation: it leads back to what was confirmed.
  */
 export interface Checked {
   /** as found, before any repair */
@@ -28,9 +24,17 @@ export interface Checked {
   left: Difference[];
   /** left alone because another tool keeps changing it */
   contended: string[];
+  faults: Fault[];
   writes: number;
   /** when the differences were known */
   seenMs: number;
+}
+
+export interface Fault {
+  driver: DriverName;
+  reason: string;
+  /** for what stands there, not for what may have passed a moment later */
+  isRefused: boolean;
 }
 
 export interface CheckParts {
@@ -39,55 +43,118 @@ export interface CheckParts {
   clock: { nowMs(): number };
 }
 
-export async function check(
-  { drivers: all, live, clock }: CheckParts,
-  { target, want }: Pick<Standing, "target" | "want">,
-  options: {
-    only?: readonly DriverName[] | undefined;
-    /** the target again, as of when the kernel was read: lists change while it is */
-    settle?: ((target: Target) => Target) | undefined;
-    repair?: { contention: Contention } | undefined;
-  },
-): Promise<Checked> {
-  const drivers = all.filter(({ name }) => options.only?.includes(name) ?? true);
-  const have = await readAll(drivers, live, target);
-  const { differences, target: now } = compare(drivers, target, want, have, options.settle);
-  const seenMs = clock.nowMs();
-  const nothing: Checked = { seenMs, differences, left: differences, contended: [], writes: 0 };
-  if (differences.length === 0 || options.repair === undefined) return nothing;
-
-  const plan = renderAll(drivers, now, want, have);
-  const scripts = [...plan.build, ...plan.remove, ...plan.removeSets];
-  if (scripts.length === 0) return nothing;
-  const touched = differences.filter((one) => scripts.some((script) => touches(script, one)));
-  const { contention } = options.repair;
-  const { contended } = contention.admit([...new Set(touched.map(({ object }) => object))], seenMs);
-  const fought = touched.filter(({ object }) => contended.includes(object));
-  const free = scripts.filter((script) => !fought.some((one) => touches(script, one)));
-  if (free.length === 0) return { ...nothing, contended };
-  await writeScripts(drivers, live, free);
-  const { differences: left } = compare(
-    drivers,
-    now,
-    want,
-    await readAll(drivers, live, now),
-    options.settle,
-  );
-  return { seenMs, differences, left, contended, writes: free.length };
+export interface CheckOptions {
+  only?: readonly DriverName[] | undefined;
+  /** the target again, as of when the kernel was read: lists change while it is */
+  settle?: ((target: Target) => Target) | undefined;
+  repair?: Repair | undefined;
 }
 
-function compare(
+export interface Repair {
+  contention: Contention;
+  /** what can't be read may be written whole, unseen */
+  unseen: boolean;
+}
+
+export async function check(
+  { drivers: all, live, clock }: CheckParts,
+  standing: Pick<Standing, "target" | "want">,
+  { only, settle, repair }: CheckOptions,
+): Promise<Checked> {
+  const drivers = all.filter(({ name }) => only?.includes(name) ?? true);
+  const look = (target: Target) => lookAt(drivers, live, { ...standing, target }, settle);
+  const first = await look(standing.target);
+  const seenMs = clock.nowMs();
+  const nothing: Checked = {
+    ...{ seenMs, contended: [], writes: 0 },
+    ...{ differences: first.differences, left: first.differences, faults: first.faults },
+  };
+  if (first.differences.length === 0 || repair === undefined) return nothing;
+
+  const unseen = repair.unseen ? rewritten(drivers, first) : [];
+  const written = await writeEach(drivers, live, unseen);
+  const found = unseen.length === 0 ? first : await look(first.target);
+  const { scripts, faults } = rendered(drivers, standing.want, found);
+  const touched = found.differences.filter((one) => scripts.some((script) => touches(script, one)));
+  const { contended } = repair.contention.admit([...new Set(touched.map(({ object }) => object))], seenMs);
+  const fought = touched.filter(({ object }) => contended.includes(object));
+  const free = scripts.filter((script) => !fought.some((one) => touches(script, one)));
+  const failed = [...written, ...found.faults, ...faults, ...(await writeEach(drivers, live, free))];
+  const writes = unseen.length + free.length;
+  if (writes === 0) return { ...nothing, contended, faults: failed };
+  const differences = [...first.differences, ...(found === first ? [] : found.differences)];
+  const { differences: left } = await look(found.target);
+  return { seenMs, differences, left, contended, faults: failed, writes };
+}
+
+interface Looked {
+  target: Target;
+  have: Snapshots;
+  differences: Difference[];
+  faults: Fault[];
+}
+
+async function lookAt(
   drivers: Drivers,
-  target: Target,
-  want: Snapshots,
-  have: Snapshots,
-  settle: ((target: Target) => Target) | undefined,
-): { differences: Difference[]; target: Target } {
-  const differences = diffAll(drivers, target, want, have);
+  live: Namespace,
+  { target, want }: Pick<Standing, "target" | "want">,
+  settle: CheckOptions["settle"],
+): Promise<Looked> {
+  const have = new Map<DriverName, unknown>();
+  const faults: Fault[] = [];
+  const read = drivers.map(async (driver) => {
+    try {
+      have.set(driver.name, await driver.read(live, target));
+    } catch (error) {
+      faults.push(faultOf(driver.name, error));
+    }
+  });
+  await Promise.all(read);
+  const seen = drivers.filter(({ name }) => have.has(name));
+  const unread = faults.map(
+    ({ driver, reason }): Difference => ({ driver, object: driver, kind: "changed", have: [reason] }),
+  );
+  const differences = diffAll(seen, target, want, have);
   if (settle === undefined || !differences.some(({ driver }) => driver === "ipset"))
-    return { differences, target };
+    return { target, have, differences: [...differences, ...unread], faults };
   const settled = settle(target);
-  return { differences: diffAll(drivers, settled, want, have), target: settled };
+  return { target: settled, have, differences: [...diffAll(seen, settled, want, have), ...unread], faults };
+}
+
+/** Builds in the drivers' order, removals in reverse; sets go last, when no rule uses them any more. */
+function rendered(drivers: Drivers, want: Snapshots, { target, have }: Looked) {
+  const scripts: Script[] = [];
+  const removals: Script[] = [];
+  const faults: Fault[] = [];
+  for (const driver of drivers.filter(({ name }) => have.has(name))) {
+    const { build, remove, refused } = driver.render(target, want.get(driver.name), have.get(driver.name));
+    scripts.push(...build);
+    removals.unshift(...remove);
+    faults.push(...(refused ?? []).map((reason) => faultOf(driver.name, reason)));
+  }
+  return { scripts: [...scripts, ...removals], faults };
+}
+
+function rewritten(drivers: Drivers, { target, faults }: Looked): Script[] {
+  const unread = faults.filter(({ isRefused }) => isRefused).map(({ driver }) => driver);
+  return drivers.flatMap((driver) => (unread.includes(driver.name) ? (driver.rewrite?.(target) ?? []) : []));
+}
+
+async function writeEach(drivers: Drivers, live: Namespace, scripts: readonly Script[]): Promise<Fault[]> {
+  const faults: Fault[] = [];
+  for (const script of scripts) {
+    try {
+      await drivers.find(({ name }) => name === script.driver)?.write(live, script);
+    } catch (error) {
+      faults.push(faultOf(script.driver, error));
+    }
+  }
+  return faults;
+}
+
+function faultOf(driver: DriverName, error: unknown): Fault {
+  const isRefused = error instanceof SluiceError && error.code === "REFUSED";
+  return { driver, reason: messageOf(error), isRefused };
 }
 
 /** A script's `what` begins with the place it writes to (`ip4/filter: …`, `eth0: …`), as objects' names do. */

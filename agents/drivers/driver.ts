@@ -1,3 +1,4 @@
+import type { SluiceError } from "@sluice/proto/base/errors";
 import type { Difference } from "@sluice/proto/manifest/difference";
 import type {
   ManifestChain,
@@ -71,6 +72,8 @@ export interface Script {
 export interface Steps {
   build: Script[];
   remove: Script[];
+  /** what can't be brought about, and why; the scripts do all the rest */
+  refused?: SluiceError[] | undefined;
 }
 
 export interface Driver<Snapshot> {
@@ -81,6 +84,11 @@ export interface Driver<Snapshot> {
   /** `want` is absent in the rehearsal that finds it out: then everything of the target is written */
   render(target: Target, want: Snapshot | undefined, have: Snapshot): Steps;
   write(at: Namespace, script: Script): Promise<void>;
+  /**
+   * Ours whole, without a look at what stands: for when `read` is refused because somebody wrote among ours what this
+   * tool can't read. Absent where that can't be.
+   */
+  rewrite?(target: Target): Script[];
   /** ends the long-lived children of a namespace */
   close(at: Namespace): Promise<void>;
 }

@@ -176,7 +176,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const stood = await stand(parts, applied);
     if (!stood.ok) {
       firstLook.resolve();
-      log("what is held can't be rehearsed any more, so it isn't watched", { refusal: stood.refusal });
+      await drift.cannotLook(
+        applied.generation,
+        `what is held can't be rehearsed any more, so it isn't watched: ${stood.refusal.reason}`,
+      );
       return;
     }
     holding.setStanding(stood.standing);

@@ -2,7 +2,7 @@ import { messageOf } from "@sluice/proto/base/errors";
 import type { Difference } from "@sluice/proto/manifest/difference";
 import type { ReportBody } from "@sluice/proto/wire/report";
 import type { Standing } from "../converge/parts.ts";
-import { type Checked, check } from "../drift/check.ts";
+import { type Checked, check, type Fault } from "../drift/check.ts";
 import { type Contention, createContention } from "../drift/contention.ts";
 import type { Look } from "../drift/watch.ts";
 import type { DriverName } from "../drivers/driver.ts";
@@ -21,6 +21,8 @@ export interface DriftDuty {
   look(look: Look): void;
   /** Now, in turn. `repair` overrides the manifest's policy. */
   lookNow(options: { repair: boolean | "policy"; tell: boolean }): Promise<Checked | undefined>;
+  /** What is held can't be looked for at all. */
+  cannotLook(generation: number, reason: string): Promise<void>;
   /** what stands otherwise than wanted, as of the last look */
   differences(): readonly Difference[];
   isContended(): boolean;
@@ -48,6 +50,7 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
   let differences: Difference[] = [];
   let told = "";
   let setHeaders = "";
+  let mayWriteUnseen = true;
 
   async function work(
     look: Look,
@@ -59,7 +62,7 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
     if (standing === undefined || only?.length === 0) return undefined;
     const sinceMs = look.heardMs ?? parts.clock.nowMs();
     const wantsRepair = repair === "policy" ? standing.manifest.drift === "repair" : repair;
-    const how = wantsRepair && !options.isPaused() ? { contention } : undefined;
+    const how = wantsRepair && !options.isPaused() ? { contention, unseen: mayWriteUnseen } : undefined;
     const looksAtSets = only?.includes("ipset") ?? true;
     let checked: Checked;
     try {
@@ -67,11 +70,14 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
       const { settle } = listLooks;
       checked = await check(parts, { target, want: standing.want }, { only, settle, repair: how });
     } catch (error) {
-      // a chain that uses a set that went as well: only all drivers together can mend it
-      if (only !== undefined) return await work({ ...look, why: "full" }, repair, { tell, isAsked });
-      await failed(standing, look, error);
+      await failed(look, standing.issue.generation, error);
       return undefined;
     }
+    // a chain that uses a set that went as well: only all drivers together can mend it
+    if (checked.faults.length > 0 && only !== undefined)
+      return await work({ ...look, why: "full" }, repair, { tell, isAsked });
+    // what is still unreadable stands among what is foreign: writing ours again would only reset its counters
+    if (only === undefined) mayWriteUnseen = !checked.faults.some(({ isRefused }) => isRefused);
     const others = differences.filter(({ driver }) => only !== undefined && !only.includes(driver));
     differences = [...others, ...checked.left];
     if (tell) await report(standing, look, checked, sinceMs);
@@ -106,7 +112,7 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
   }
 
   async function report(standing: Standing, look: Look, checked: Checked, sinceMs: number): Promise<void> {
-    const { left, contended, writes, seenMs } = checked;
+    const { left, contended, faults, writes, seenMs } = checked;
     const { generation } = standing.issue;
     const by = isEmptyObject(look.by) ? {} : { by: look.by };
     const detected = look.heardMs === undefined ? {} : { detectedMs: round(seenMs - sinceMs) };
@@ -125,29 +131,31 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
     const key = JSON.stringify([
       differences.map(({ object, kind }) => [object, kind]),
       contended,
+      faults.map(({ reason }) => reason),
       generation,
     ]);
     const isNews = differences.length > 0 && key !== told;
     told = key;
     if (!isNews) return;
-    const reason = reasonFor(contended);
+    const reason = reasonFor(contended, faults);
     parts.log("drift", { objects: namesOf(differences), ...by, ...reason });
     await options.report({
       ...drift,
       differences: differences.slice(0, TOLD_MAX),
-      action: "reported",
+      action: faults.length > 0 ? "failed" : "reported",
       ...reason,
     });
   }
 
-  async function failed(standing: Standing, look: Look, error: unknown): Promise<void> {
+  /** Nobody knows how anything stands: that isn't "no difference". */
+  async function failed(look: Partial<Look>, generation: number, error: unknown): Promise<void> {
     const reason = messageOf(error);
+    differences = [{ driver: "iptables", object: "everything", kind: "changed", have: [reason] }];
     if (reason === told) return;
     told = reason;
-    parts.log("drift could not be looked for or repaired", { reason });
+    parts.log("drift could not be looked for", { reason });
     const by = isEmptyObject(look.by) ? {} : { by: look.by };
-    const { generation } = standing.issue;
-    await options.report({ kind: "drift", generation, differences: [], action: "failed", reason, ...by });
+    await options.report({ kind: "drift", generation, differences, action: "failed", reason, ...by });
   }
 
   return {
@@ -165,6 +173,7 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
       });
     },
     lookNow: ({ repair, tell }) => turns.take(() => work({ why: "full" }, repair, { tell, isAsked: true })),
+    cannotLook: (generation, reason) => failed({}, generation, reason),
     differences: () => differences,
     isContended: () => contention.contended(parts.clock.nowMs()).length > 0,
   };
@@ -178,9 +187,11 @@ function merge(a: Look, b: Look): Look {
   return { why, by: b.by ?? a.by, heardMs: a.heardMs ?? b.heardMs };
 }
 
-function reasonFor(contended: readonly string[]): { reason?: string } {
-  if (contended.length === 0) return {};
-  return { reason: `another tool keeps changing ${contended.join(", ")}: left alone for now` };
+function reasonFor(contended: readonly string[], faults: readonly Fault[]): { reason?: string } {
+  const reasons = faults.map(({ reason }) => reason);
+  if (contended.length > 0)
+    reasons.push(`another tool keeps changing ${contended.join(", ")}: left alone for now`);
+  return reasons.length === 0 ? {} : { reason: [...new Set(reasons)].join("; ") };
 }
 
 function namesOf(differences: readonly Difference[]): string[] {

@@ -2,11 +2,13 @@ import { readFileSync, writeFileSync } from "node:fs";
 import type { Agent, Intervals } from "@sluice/agents/run/agent";
 import { stateFolder } from "@sluice/agents/state/state-folder";
 import { waitUntil } from "@sluice/infra/process/wait-until";
+import { canonicalJson } from "@sluice/proto/base/canonical";
+import { sha256Hex } from "@sluice/proto/base/digest";
 import type { Manifest } from "@sluice/proto/manifest/manifest";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { startTestAgent } from "./agent.ts";
 import { createFakeControl, type FakeControl } from "./fake-link.ts";
-import { firewall } from "./manifests.ts";
+import { firewall, refusedFirewall } from "./manifests.ts";
 import { createTestServer, type TestServer } from "./server.ts";
 
 let server: TestServer;
@@ -155,22 +157,87 @@ test("after a boot the kernel is filled again, which is nobody's drift, also whe
 });
 
 test("after a boot, what is in the way at first doesn't leave the kernel empty for good", async () => {
-  const before = await given({ ...firewall(), drift: "report" });
+  await given({ ...firewall(), drift: "report" });
   await agent?.close();
   await server.sh("nft flush ruleset; ipset -X; tc qdisc del dev eth0 root");
-  await server.sh("ipset create sl-web-office-hn4 hash:ip");
-  await server.sh("iptables -A FORWARD -m set --match-set sl-web-office-hn4 src -j DROP");
+  await server.sh("iptables -A FORWARD -j ACCEPT");
+  await server.sh("nft add rule ip filter FORWARD ct state vmap { established : accept }");
   const { applied } = stateFolder(`${server.folder}/state`);
   const stored = await applied.read();
   if (stored.kind !== "value") throw new Error("nothing is held");
   await applied.write({ ...stored.value, boot: "another-boot" });
-  const said: string[] = [];
-  agent = await startTestAgent(server, control, {
-    log: (message, more) => said.push(`${message} ${more?.reason}`),
+  agent = await startTestAgent(server, control);
+  await waitUntil("the refusal", 10_000, () => agent?.status().differences[0]?.object === "iptables");
+  expect(await server.sh("tc class show dev eth0")).toContain("1:10");
+  await server.sh("nft flush chain ip filter FORWARD");
+  await waitUntil("the jump", 20_000, async () =>
+    (await server.sh("iptables -S")).includes("-A INPUT -j SL-INPUT"),
+  );
+  expect(await server.sh("iptables -S SL-web-ssh")).toContain("--limit");
+});
+
+describe("what can't be mended is told, and keeps nothing else from being mended", () => {
+  test("a set of ours that stands as another type and is used by others", async () => {
+    await given(firewall());
+    await server.sh("iptables -F SL-INPUT; ipset destroy sl-web-office-hn4");
+    await server.sh("ipset create sl-web-office-hn4 hash:ip");
+    await server.sh("iptables -A FORWARD -m set --match-set sl-web-office-hn4 src -j DROP");
+    await server.sh("ipset flush sl-protect-4; iptables -F SL-web-ssh; tc qdisc del dev eth0 root");
+    await waitUntil("the fault", 15_000, () => control.drifts().some(({ action }) => action === "failed"));
+    const failed = control.drifts().find(({ action }) => action === "failed");
+    expect(failed?.reason).toContain("sl-web-office-hn4 stands as hash:ip");
+    expect(failed?.differences).toMatchObject([{ object: "set/sl-web-office-hn4", kind: "changed" }]);
+    expect(agent?.status()).toMatchObject({ state: "drifted" });
+    expect(await server.sh("iptables -S SL-web-ssh")).toContain("--limit");
+    expect(await server.sh("ipset list sl-protect-4")).toContain("192.0.2.10");
+    expect(await server.sh("tc class show dev eth0")).toContain("1:10");
+    expect(await server.sh("iptables -S FORWARD")).toContain("sl-web-office-hn4");
   });
-  await waitUntil("the refusal", 10_000, () => said.some((line) => /stands as hash:ip/.test(line)));
-  await server.sh("iptables -D FORWARD -m set --match-set sl-web-office-hn4 src -j DROP");
-  await waitUntil("the kernel as before", 20_000, async () => (await server.dump()) === before);
+
+  test("a chain of ours into which nft wrote what iptables can't read", async () => {
+    const before = await given(firewall());
+    await server.sh("nft insert rule ip filter SL-INPUT ct state vmap { established : accept }");
+    const [drift] = await drifts(1);
+    expect(drift).toMatchObject({ action: "repaired", by: { tool: "nft" } });
+    expect(await server.dump()).toBe(before);
+  });
+
+  test("a foreign chain of a table of ours that iptables can't read: our chains are written once, not for ever", async () => {
+    await given(firewall(), "nft", { fullCheckMs: 200 });
+    await server.sh("iptables -A FORWARD -j ACCEPT");
+    await server.sh("nft add rule ip filter FORWARD ct state vmap { established : accept }");
+    await waitUntil("the fault", 15_000, () => control.drifts().some(({ action }) => action === "failed"));
+    expect(agent?.status()).toMatchObject({ state: "drifted", differences: [{ object: "iptables" }] });
+    await server.sh("tc qdisc del dev eth0 root; ipset flush sl-web-office-hn4");
+    await waitUntil("the class", 15_000, async () =>
+      (await server.sh("tc class show dev eth0")).includes("1:10"),
+    );
+    const handles = async () => await server.sh("nft -a list chain ip filter SL-INPUT");
+    const written = await handles();
+    const { length } = control.reports;
+    await server.sh("tc qdisc del dev eth0 root");
+    await waitUntil("the class", 15_000, async () =>
+      (await server.sh("tc class show dev eth0")).includes("1:10"),
+    );
+    await waitUntil("the report", 10_000, () => control.reports.length > length);
+    expect(await handles()).toBe(written);
+    expect(await server.sh("nft list chain ip filter FORWARD")).toContain("vmap");
+    await server.sh("nft flush chain ip filter FORWARD");
+    await waitUntil("rest", 15_000, () => agent?.status().state === "idle");
+  });
+});
+
+test("what is held and can't be rehearsed any more isn't called in order", async () => {
+  await given(firewall());
+  await agent?.close();
+  const { applied } = stateFolder(`${server.folder}/state`);
+  const stored = await applied.read();
+  if (stored.kind !== "value") throw new Error("nothing is held");
+  const manifest = canonicalJson(refusedFirewall());
+  await applied.write({ ...stored.value, manifest, digest: sha256Hex(manifest) });
+  agent = await startTestAgent(server, control);
+  await waitUntil("the fault", 10_000, () => control.drifts().some(({ action }) => action === "failed"));
+  expect(agent.status()).toMatchObject({ state: "drifted" });
 });
 
 test("a state file torn by a crash isn't trusted, and said", async () => {

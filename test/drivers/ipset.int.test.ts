@@ -63,6 +63,7 @@ async function apply(
   by: Driver<IpsetSnapshot> = driver,
 ) {
   const steps = by.render(wanted, want, await by.read(at, wanted));
+  if (steps.refused !== undefined) throw steps.refused[0];
   const scripts: Script[] = [...steps.build, ...steps.remove];
   for (const script of scripts) await by.write(at, script);
   return scripts;

@@ -26,9 +26,12 @@ const NEARLY_FULL = 0.75;
 export function renderIpset(target: Target, want: IpsetSnapshot | undefined, have: IpsetSnapshot): Steps {
   const lines = new Lines();
   const counts = { create: 0, change: 0 };
+  const refused: SluiceError[] = [];
   for (const set of lastSetsOfSets(target.sets)) {
     const standing = have.sets.get(set.name);
-    if (standing === undefined) {
+    if (standing !== undefined && isOtherType(set, standing) && standing.references > 0) {
+      refused.push(otherType(set, standing));
+    } else if (standing === undefined) {
       lines.fill(set.name, set);
       counts.create++;
     } else if (change(lines, set, want?.sets.get(set.name), standing, have)) {
@@ -42,6 +45,7 @@ export function renderIpset(target: Target, want: IpsetSnapshot | undefined, hav
   return {
     build: lines.all.length === 0 ? [] : [lines.script(`sets: ${what}`)],
     remove: gone.length === 0 ? [] : [renderDestroy(gone)],
+    ...(refused.length > 0 && { refused }),
   };
 }
 
@@ -69,8 +73,7 @@ function change(
   standing: SetSnapshot,
   have: IpsetSnapshot,
 ): boolean {
-  if (standing.type !== set.type || (set.family !== null && standing.family !== set.family)) {
-    if (standing.references > 0) throw otherType(set, standing);
+  if (isOtherType(set, standing)) {
     lines.push(`destroy ${set.name}`, set.origin);
     lines.fill(set.name, set);
     return true;
@@ -89,6 +92,10 @@ function change(
   if (edits === undefined) lines.swap(set, standing.members?.expiring ?? [], have);
   else for (const line of edits) lines.push(line, set.origin);
   return true;
+}
+
+function isOtherType(set: TargetSet, standing: SetSnapshot): boolean {
+  return standing.type !== set.type || (set.family !== null && standing.family !== set.family);
 }
 
 function changeList(lines: Lines, set: TargetSet, standing: SetSnapshot, have: IpsetSnapshot): boolean {

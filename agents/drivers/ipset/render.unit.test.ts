@@ -136,15 +136,23 @@ add -exist ${NAME} 203.0.113.0/24
     ]);
   });
 
-  test("makes a set of another type anew when nothing uses it, and refuses when something does", () => {
+  test("makes a set of another type anew when nothing uses it", () => {
     const other = stands(OFFICE, { type: "hash:ip" });
     expect(built(target(OFFICE), WANT, snapshot(other)).slice(0, 2)).toEqual([
       `destroy ${NAME}`,
       `create ${NAME} hash:net family inet`,
     ]);
-    expect(() => renderIpset(target(OFFICE), WANT, snapshot({ ...other, references: 2 }))).toThrow(
+  });
+
+  test("refuses a set of another type that something uses, and does the rest", () => {
+    const other = stands(OFFICE, { type: "hash:ip", references: 2 });
+    const second = { ...OFFICE, name: "sl-web-second-hn4" };
+    const { build, refused } = renderIpset(target(OFFICE, second), WANT, snapshot(other));
+    expect(refused?.map(({ message }) => message)).toEqual([
       `set ${NAME} stands as hash:ip of IPv4, wanted is hash:net of IPv4, and 2 rules or sets use it`,
-    );
+    ]);
+    expect(build[0]?.text).toMatch(/^create sl-web-second-hn4/);
+    expect(build[0]?.text).not.toContain(NAME);
   });
 
   test("leaves a list's members alone, unless some are lost", () => {

@@ -4,7 +4,7 @@ import type { Namespace } from "../../exec/namespace.ts";
 import type { Driver } from "../driver.ts";
 import { diffIptables } from "./diff.ts";
 import { readIptables } from "./read.ts";
-import { renderIptables } from "./render.ts";
+import { renderIptables, rewriteChains } from "./render.ts";
 import type { IptablesSnapshot } from "./snapshot.ts";
 import type { IptablesBackend } from "./tools.ts";
 import { createRestoreFeed, writeIptables } from "./write.ts";
@@ -27,6 +27,7 @@ export function createIptablesDriver(options: { backend: IptablesBackend }): Dri
     read: (at, target) => readIptables(at, target, backend),
     diff: diffIptables,
     render: renderIptables,
+    rewrite: rewriteChains,
     write: (at, script) =>
       writeIptables(at, backend, feedOf(at, script.tool.startsWith("ip6") ? 6 : 4), script),
     async close(at) {

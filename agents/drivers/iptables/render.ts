@@ -45,6 +45,16 @@ export function renderIptables(
   return steps;
 }
 
+/** All chains of ours, whole; the jumps to them aren't touched, for nobody knows which there are. */
+export function rewriteChains(target: Target): Script[] {
+  return TABLES.flatMap((table) =>
+    FAMILIES.flatMap((family) => {
+      const chains = target.chains.filter((chain) => chain.family === family && chain.table === table);
+      return renderBuild(family, table, chains, [], undefined) ?? [];
+    }),
+  );
+}
+
 function renderBuild(
   family: Family,
   table: TableName,
