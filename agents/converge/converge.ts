@@ -116,7 +116,8 @@ export async function converge(
     await step("seal", () => parts.undo.folder.markConfirmed());
   } catch (error) {
     const origin = error instanceof ProbeFailed ? { origin: error.origin } : {};
-    const refusal = await revert(parts, { ...refusalOf(at, error), ...origin });
+    const why = { ...refusalOf(at, error), ...origin };
+    const refusal = await revert(parts, why, { from: manifest, before });
     if (await settle({ kind: "reverted", refusal, stats })) await closeJournal(parts);
     return { kind: "reverted", refusal, stats };
   }

@@ -1,16 +1,46 @@
+import { messageOf } from "@sluice/proto/base/errors";
+import { EMPTY_MANIFEST, type Manifest } from "@sluice/proto/manifest/manifest";
 import type { Refusal } from "@sluice/proto/wire/report";
 import { noteRefusal } from "./journal.ts";
-import type { ConvergeParts } from "./parts.ts";
+import { readAll, renderAll, writeScripts } from "./kernel.ts";
+import type { Before, ConvergeParts } from "./parts.ts";
+import { targetOf } from "./target.ts";
 
 /**
  * Undoes the change now, by the same runner that would do it at the deadline. Returns the refusal as it is to be told:
- * with a word on what would not go back.
+ * with a word on what would not go back. Where the runner's files are gone or can't be read (somebody cleaned up, the
+ * disk died), the drivers go back to what stood before: a change must not stay because its way back was lost.
  */
-export async function revert(parts: ConvergeParts, refusal: Refusal): Promise<Refusal> {
+export async function revert(
+  parts: ConvergeParts,
+  refusal: Refusal,
+  change: { from: Manifest; before: Before | undefined },
+): Promise<Refusal> {
   await noteRefusal(parts, refusal).catch(() => undefined); // a full disk is no reason to keep a bad change
-  const outcome = await parts.undo.runner.revert();
-  if (outcome === "reverted") return refusal;
-  const why = parts.undo.folder.complaint();
-  const reason = `${refusal.reason} (not all could be undone at once, drift repair goes on: ${why})`;
-  return { ...refusal, reason };
+  try {
+    const outcome = await parts.undo.runner.revert();
+    if (outcome === "reverted") return refusal;
+    if (outcome !== "none") {
+      const why = parts.undo.folder.complaint();
+      return more(refusal, `not all could be undone at once, drift repair goes on: ${why}`);
+    }
+  } catch (error) {
+    parts.log("the undo runner could not be told to undo", { reason: messageOf(error) });
+  }
+  await goBack(parts, change);
+  return more(refusal, "undone by the agent itself: the files for its undo were lost");
+}
+
+async function goBack(
+  parts: ConvergeParts,
+  { from, before }: { from: Manifest; before: Before | undefined },
+): Promise<void> {
+  const { drivers, live } = parts;
+  const target = targetOf(before?.manifest ?? EMPTY_MANIFEST, parts.local(), parts.listEntries, from);
+  const plan = renderAll(drivers, target, undefined, await readAll(drivers, live, target));
+  await writeScripts(drivers, live, [...plan.build, ...plan.remove, ...plan.removeSets]);
+}
+
+function more(refusal: Refusal, what: string): Refusal {
+  return { ...refusal, reason: `${refusal.reason} (${what})` };
 }

@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import type { Agent } from "@sluice/agents/run/agent";
 import { waitUntil } from "@sluice/infra/process/wait-until";
 import { EMPTY_MANIFEST } from "@sluice/proto/manifest/manifest";
@@ -191,6 +192,34 @@ test.each(["apply", "verify", "probe", "confirm", "seal"] as const)(
     expect(await server.dump()).toBe(before);
   },
 );
+
+test.each([
+  ["a first change", undefined],
+  ["a change", firewall()],
+])("%s whose undo files were cleaned away under it is undone all the same", async (_, standing) => {
+  const bare = await server.dump();
+  let isArmed = standing === undefined;
+  await start({
+    at(step) {
+      if (step !== "probe" || !isArmed) return;
+      rmSync(`${server.folder}/state/undo`, { recursive: true });
+      throw new Error("given up");
+    },
+  });
+  if (standing !== undefined) {
+    control.issue(standing, 1);
+    await outcome(1);
+  }
+  const before = standing === undefined ? bare : await server.dump();
+  isArmed = true;
+  control.issue(firewall({ port: 2222, rate: "2mbit", office: ["203.0.113.0/24"] }), 2);
+  const count = standing === undefined ? 1 : 2;
+  expect(await outcome(count)).toMatchObject({
+    result: "reverted",
+    refusal: { reason: expect.stringContaining("the files for its undo were lost") },
+  });
+  expect(await server.dump()).toBe(before);
+});
 
 test("a change that the kernel doesn't hold afterwards is undone", async () => {
   await start({
