@@ -43,6 +43,10 @@ const {
   LOG_LEVEL = "info",
 } = process.env;
 const log = pino({ level: LOG_LEVEL });
+// a connection that is lost may reject a promise inside a client library that nobody holds: said, and survived
+process.on("unhandledRejection", (reason) =>
+  log.error({ reason: messageOf(reason) }, "a promise was left alone"),
+);
 const stopping = new AbortController();
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stopping.abort());
 
