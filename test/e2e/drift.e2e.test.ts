@@ -137,8 +137,10 @@ test("where the policy says report, drift is told and left until somebody asks f
   expect(await rollOut(lab, "web")).toMatchObject({ state: "completed" });
   await onEach(servers, async (server) => {
     await server.iptables(4, "-F", "SL-web-INPUT");
-    const [drift] = await reported(server, "ip4/filter/SL-web-INPUT", "reported");
-    expect(drift).toMatchObject({ current: true });
+    await waitUntil(`${server.name} is known to differ`, 15_000, async () => {
+      const [drift] = await reported(server, "ip4/filter/SL-web-INPUT", "reported");
+      return drift?.current === true;
+    });
     expect(await server.iptables(4, "-S", "SL-web-INPUT")).toBe("-N SL-web-INPUT\n");
     const repair = await lab.client.drift.repair.mutate({ server: server.name, reason: "seen" });
     expect(repair).toMatchObject({ repaired: true });
