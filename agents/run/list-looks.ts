@@ -49,30 +49,34 @@ export function createListLooks({ entries, isKnown, written, counts, nowMs }: Li
   return {
     async fresh(target, isAsked) {
       if (!target.sets.some(({ use }) => use === "list")) return target;
+      // as they are before anything is waited for: what comes from here on is seen as a change when it is settled
+      const before = freshLists(target, entries);
       await written();
       const standing = await counts();
-      const now = freshLists(target, entries);
-      const sets = now.sets.map((set) => {
+      const sets = before.sets.map((set) => {
         if (set.use !== "list" || !isKnown(set.name)) return set;
         if (!isAsked && !isDue(set, standing.get(set.name))) return set;
         readAtMs.set(set.name, nowMs());
         return { ...set, members: { unsettled: new Set<string>() } };
       });
-      return { ...now, sets };
+      return { ...before, sets };
     },
 
     settle: (target) => ({
       ...target,
-      sets: target.sets.map((set) => (set.members === undefined ? set : settled(set, entries(set.name)))),
+      sets: target.sets.map((set) => (set.use === "list" ? settled(set, entries(set.name)) : set)),
     }),
   };
 }
 
 function settled(set: TargetSet, now: readonly string[] | undefined): TargetSet {
   if (now === undefined) return { ...set, members: undefined };
-  const unsettled = new Set(set.members?.unsettled);
-  const before = new Set(set.entries.map(elementOf));
   const after = new Set(now.map(elementOf));
+  // compared by its number: the fewest that it held at any time meanwhile
+  if (set.members === undefined)
+    return { ...set, entries: set.entries.filter((entry) => after.has(elementOf(entry))) };
+  const unsettled = new Set(set.members.unsettled);
+  const before = new Set(set.entries.map(elementOf));
   for (const element of before) if (!after.has(element)) unsettled.add(element);
   for (const element of after) if (!before.has(element)) unsettled.add(element);
   for (const entry of now)

@@ -18,13 +18,16 @@ const TARGET: Target = {
   external: { chains: [], sets: [] },
 };
 
-function given(entries: string[], options: { standing?: number; isKnown?: boolean } = {}) {
+function given(
+  entries: string[],
+  options: { standing?: number; isKnown?: boolean; written?: () => Promise<void> } = {},
+) {
   let nowMs = 1_000_000;
   const held = { entries };
   const looks = createListLooks({
     entries: () => held.entries,
     isKnown: () => options.isKnown ?? true,
-    written: async () => undefined,
+    written: options.written ?? (async () => undefined),
     counts: async () => new Map([[SET.name, options.standing ?? entries.length]]),
     nowMs: () => nowMs,
   });
@@ -71,4 +74,24 @@ test("what came, went or is about to run out while the kernel was read is unsett
   held.entries = ["192.0.2.2 timeout 0"];
   const again = looks.settle(looks.settle(target)).sets[0];
   expect([...(again?.members?.unsettled ?? [])].sort()).toEqual(["192.0.2.1", "192.0.2.3"]);
+});
+
+test("a delta that comes while an earlier one is waited for is unsettled", async () => {
+  const list = given(["192.0.2.1 timeout 0", "192.0.2.2 timeout 0"], {
+    written: async () => {
+      list.held.entries = ["192.0.2.2 timeout 0", "192.0.2.3 timeout 0"];
+    },
+  });
+  const [set] = list.looks.settle(await list.looks.fresh(TARGET, true)).sets;
+  expect([...(set?.members?.unsettled ?? [])].sort()).toEqual(["192.0.2.1", "192.0.2.3"]);
+});
+
+test("a list compared by its number is held to no more than it held all the while", async () => {
+  const { looks, held, readsAfter } = given(many);
+  await readsAfter(0);
+  const target = await looks.fresh(TARGET, false);
+  held.entries = [...many.slice(1), "192.0.2.1 timeout 0"];
+  const [set] = looks.settle(target).sets;
+  expect(set?.members).toBeUndefined();
+  expect(set?.entries).toEqual(many.slice(1));
 });
