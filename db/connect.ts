@@ -1,6 +1,7 @@
 import type { PgDatabase } from "drizzle-orm/pg-core";
 import { drizzle, type PostgresJsDatabase, type PostgresJsQueryResultHKT } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
+import { arrayTypes, exactly } from "./array-types.ts";
 import { type Logger, silent } from "./logger.ts";
 import { createTransactions } from "./transactions.ts";
 import { waitForPostgres } from "./wait-for-postgres.ts";
@@ -60,11 +61,7 @@ const int8 = {
   to: 20,
   from: [20],
   serialize: (value: number) => String(value),
-  parse(text: string) {
-    const value = Number(text);
-    if (!Number.isSafeInteger(value)) throw new RangeError(`${text} is beyond what a number holds exactly`);
-    return value;
-  },
+  parse: exactly,
 };
 
 const STATEMENT_TIMEOUT_MS = 30_000;
@@ -81,7 +78,8 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
       ...(onClose === undefined ? {} : { onclose: onClose }),
       ...(idleTimeoutMs === undefined ? {} : { idle_timeout: idleTimeoutMs / 1000 }),
       max,
-      types: { bigint: int8 },
+      types: { bigint: int8, ...arrayTypes },
+      fetch_types: false,
       connect_timeout: 5,
       backoff: (attempt) => Math.min(0.05 * 2 ** attempt, 1),
       onnotice: () => {},

@@ -24,6 +24,7 @@ export type TransactionSql = postgres.ReservedSql<{ bigint: number }>;
 
 interface Lane {
   client: Sql;
+  isOpen: boolean;
   isLost: boolean;
   /** rejects when the connection is lost */
   lost: Promise<never>;
@@ -46,7 +47,7 @@ export function createTransactions(open: (onClose: () => void) => Sql, most: num
       if (index !== -1) drop(...idle.splice(index, 1));
       void client.end({ timeout: 0 }); // rejects statements that hang on it
     });
-    const lane: Lane = { client, isLost: false, lost };
+    const lane: Lane = { client, isOpen: false, isLost: false, lost };
     lanes.add(lane);
     return lane;
   }
@@ -90,7 +91,7 @@ export function createTransactions(open: (onClose: () => void) => Sql, most: num
 }
 
 async function run<T>(lane: Lane, work: (sql: TransactionSql) => Promise<T>): Promise<T> {
-  const reserved = await Promise.race([lane.client.reserve(), lane.lost]);
+  const reserved = await Promise.race([reserve(lane), lane.lost]);
   const sql = guarded(reserved, lane);
   const say = (statement: string) => Promise.race([sql.unsafe(statement), lane.lost]);
   try {
@@ -108,6 +109,13 @@ async function run<T>(lane: Lane, work: (sql: TransactionSql) => Promise<T>): Pr
   } finally {
     if (!lane.isLost) reserved.release();
   }
+}
+
+/** postgres.js reserves only a connection that is open: asked to open one, it never answers where it fetches no types. */
+async function reserve(lane: Lane): Promise<TransactionSql> {
+  if (!lane.isOpen) await lane.client.unsafe("select 1");
+  lane.isOpen = true;
+  return await lane.client.reserve();
 }
 
 /** Refuses statements once the connection is lost: postgres.js would write them to nowhere. */
