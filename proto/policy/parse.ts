@@ -6,7 +6,7 @@ import { duration, type Field, freeText, integer, oneOf, parsed, withDefault } f
 import { ownChains, readFirewall } from "./firewall.ts";
 import { readGuards } from "./guards.ts";
 import { readProbes, readProtect, readReach } from "./reachability.ts";
-import { createReader, type Reader, readFields } from "./reader.ts";
+import { createReader, DROPPED_MAX, type Reader, readFields, TooManyProblems } from "./reader.ts";
 import type { RuleNames } from "./rule-names.ts";
 import { readSets } from "./sets.ts";
 import { readShaping } from "./shaping.ts";
@@ -55,9 +55,18 @@ const SHAPE = {
 export function parsePolicy(text: string, file?: string): ParsedPolicy {
   const { root, problems } = readYaml(text, file);
   const reader = createReader(problems);
-  const document = root && readPolicy(reader, root);
+  const document = root && readWhole(reader, root);
   if (document !== undefined && problems.length === 0) return { ok: true, document };
   return { ok: false, problems: sorted(reader) };
+}
+
+function readWhole(reader: Reader, root: SourceNode): PolicyDocument | undefined {
+  try {
+    return readPolicy(reader, root);
+  } catch (error) {
+    if (error instanceof TooManyProblems) return undefined;
+    throw error;
+  }
 }
 
 function readPolicy(reader: Reader, root: SourceNode): PolicyDocument | undefined {
@@ -122,5 +131,6 @@ function sorted({ problems, dropped }: Reader): Problem[] {
   const line = (problem: Problem): number => problem.place?.line ?? 0;
   const column = (problem: Problem): number => problem.place?.column ?? 0;
   const all = problems.toSorted((a, b) => line(a) - line(b) || column(a) - column(b));
-  return dropped === 0 ? all : [...all, { message: `and ${dropped} more problems` }];
+  const count = dropped > DROPPED_MAX ? `more than ${DROPPED_MAX}` : dropped;
+  return dropped === 0 ? all : [...all, { message: `and ${count} more problems` }];
 }

@@ -26,6 +26,11 @@ export interface Reader {
 
 /** More than anybody reads at once. */
 export const PROBLEMS_MAX = 500;
+/** Beyond these not even their number is told: each costs the time of a suggestion. */
+export const DROPPED_MAX = 1_000;
+
+/** Ends the reading of a text that is wrong all over. */
+export class TooManyProblems extends Error {}
 
 export function createReader(problems: Problem[]): Reader {
   return {
@@ -34,6 +39,7 @@ export function createReader(problems: Problem[]): Reader {
     problem(at, message, more = {}) {
       if (problems.length >= PROBLEMS_MAX) {
         this.dropped += 1;
+        if (this.dropped > DROPPED_MAX) throw new TooManyProblems();
         return;
       }
       const found = more.found ?? ("kind" in at ? describeNode(at) : undefined);

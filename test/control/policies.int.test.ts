@@ -119,3 +119,21 @@ test("a call without a token, or with too small a role, changes nothing", async 
   });
   expect((await world.client.fleet.show.query()).frozen).toBe(false);
 });
+
+test("who asks for something else is heard while many large files are read", async () => {
+  const rules = "      - -j NOPE1x\n".repeat(20_000);
+  const text = `policy: large\ntargets: { servers: ["*"] }\nfirewall:\n  filter:\n    INPUT:\n${rules}`;
+  const files = Array.from({ length: 30 }, (_, n) => ({ name: `${n}.yaml`, text }));
+  let isDone = false;
+  const linting = world.client.policies.lint.mutate({ files }).then(({ ok }) => {
+    isDone = true;
+    return ok;
+  });
+  let heard = 0;
+  while (!isDone) {
+    await world.client.fleet.show.query();
+    heard += 1;
+  }
+  expect(await linting).toBe(false);
+  expect(heard).toBeGreaterThan(4);
+});

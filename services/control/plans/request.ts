@@ -73,7 +73,7 @@ export async function requestPlan(
 
 async function subjectOf(ctx: Context, of: RequestInput["of"]): Promise<Subject> {
   if ("file" in of) {
-    const [read] = mustRead(ctx, [of.file]);
+    const [read] = await mustRead(ctx, [of.file]);
     if (!read) throw new SluiceError("INVALID", "the file holds no policy");
     return { document: read.document, text: read.text, revision: 0 };
   }

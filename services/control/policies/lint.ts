@@ -10,7 +10,7 @@ export async function lintPolicies(
   { files }: { files: readonly PolicyFile[] },
 ): Promise<LintPoliciesView> {
   const lists = await listFamilies(ctx);
-  const results = readFiles(ctx, files).map(({ file, read, problems }) => ({
+  const results = (await readFiles(ctx, files)).map(({ file, read, problems }) => ({
     file,
     ...(read && { policy: read.document.policy }),
     problems: [...problems, ...(read ? unknownLists(read, Object.keys(lists)) : [])],

@@ -21,7 +21,7 @@ export async function applyPolicies(
   ctx: Context,
   { files, prune, dryRun, reason }: z.output<typeof applyPoliciesInput>,
 ): Promise<ApplyPoliciesView> {
-  const read = mustRead(ctx, files);
+  const read = await mustRead(ctx, files);
   const surplus = prune ? await surplusPolicies(ctx, read) : [];
   const policies: Applied[] = [];
   for (const file of read)
