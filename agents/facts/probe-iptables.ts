@@ -118,9 +118,10 @@ async function takes(
     return `*${table}\n${lines.join("\n")}\nCOMMIT\n`;
   });
   const tool = iptablesTool(backend, family, "restore");
-  // a machine without ip6tables has no IPv6 rules to offer
+  // probes wait for each other's lock, and for the modules they load: that is no refusal; and a machine without
+  // ip6tables has no IPv6 rules to offer
   const result = await room
-    .run(tool, ["--noflush", "-w", "5"], { input: input.join("") })
+    .run(tool, ["--noflush", "-w", "20"], { input: input.join("") })
     .catch(() => undefined);
   return result?.code === 0;
 }

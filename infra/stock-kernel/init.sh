@@ -21,7 +21,9 @@ mkdir run/netns
 [ -x sbin/modprobe ] || ln -s "$(command -v busybox)" sbin/modprobe # the kernel asks it for modules
 
 exec chroot . /bin/sh -c '
-  busybox modprobe ipv6
+  # busybox takes a module that another modprobe is still loading for loaded: what several commands ask for at once
+  # is there before the first of them
+  busybox modprobe -a ipv6 ip_set ip_tables
   busybox stty raw -echo </dev/ttyS0
   "$1" "$2" <>/dev/ttyS0 >&0
   busybox poweroff -f

@@ -9,7 +9,7 @@ export function onStockKernel(
   options: BootOptions = {},
 ): void {
   const obstacle = whyNoStockKernel();
-  if (obstacle !== undefined) console.warn(`skipped: ${name}, on a stock kernel: ${obstacle}`);
+  if (obstacle !== undefined) console.warn(`no stock kernel, so these are skipped: ${name}; ${obstacle}`);
   const title = obstacle === undefined ? name : `${name} (${obstacle})`;
   describe.skipIf(obstacle !== undefined)(title, () => {
     let kernel: StockKernel | undefined;

@@ -95,7 +95,7 @@ shaping:
         rest: { rate: 1mbit, default: true, leaf: cake }
 `;
 
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 240_000;
 
 onStockKernel("policies", (kernel) => {
   let server: GuestServer;

@@ -11,7 +11,7 @@ import { filter, filtered, hfscTree, KINDS, leaves, qdisc, type Variant } from "
  * Kinds of qdisc and filter that not every kernel has. All of them at once where they don't touch each other: there a
  * command takes a tenth of a second.
  */
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 240_000;
 
 onStockKernel("the tc driver", (kernel) => {
   let lab: TcLab;

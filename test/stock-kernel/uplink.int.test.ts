@@ -16,7 +16,7 @@ import { onStockKernel } from "./on-stock-kernel.ts";
  */
 const POLICY = new URL("../../infra/lab/policies/uplink.yaml", import.meta.url);
 const SERVER = { 4: "192.0.2.10", 6: "2001:db8::10" } as const;
-const PATIENCE_MS = 90_000;
+const PATIENCE_MS = 240_000;
 const WARM_UP_BYTES = 50_000;
 
 onStockKernel("the uplink on a kernel with fw", (kernel) => {
