@@ -3,11 +3,17 @@ import type { Difference } from "@sluice/proto/manifest/difference";
 import { type ManifestChain, type ManifestHook, type Origin, TABLES } from "@sluice/proto/manifest/manifest";
 import type { Target } from "../driver.ts";
 import { lineDifference } from "../line-difference.ts";
-import { type HookSnapshot, type IptablesSnapshot, type TableSnapshot, tableKey } from "./snapshot.ts";
+import {
+  type HookSnapshot,
+  type IptablesSnapshot,
+  leftoverKey,
+  type TableSnapshot,
+  tableKey,
+} from "./snapshot.ts";
 
 /** Pure: both snapshots are spelled by the same kernel. The target only says where a line came from. */
 export function diffIptables(target: Target, want: IptablesSnapshot, have: IptablesSnapshot): Difference[] {
-  return FAMILIES.flatMap((family) =>
+  const ours = FAMILIES.flatMap((family) =>
     TABLES.flatMap((table) => {
       const key = tableKey(family, table);
       const ofTable = (object: ManifestChain | ManifestHook) =>
@@ -18,6 +24,11 @@ export function diffIptables(target: Target, want: IptablesSnapshot, have: Iptab
       ];
     }),
   );
+  const leftovers = (have.leftovers ?? []).flatMap((table) => {
+    const key = leftoverKey(table);
+    return [...diffChains(key, [], undefined, table), ...diffHooks(key, [], table)];
+  });
+  return [...ours, ...leftovers];
 }
 
 /** Names of the chains whose rules differ, or that the kernel lacks. */

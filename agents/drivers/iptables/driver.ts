@@ -1,4 +1,4 @@
-import { FAMILIES, type Family } from "@sluice/proto/base/names";
+import type { Family } from "@sluice/proto/base/names";
 import type { Feed } from "../../exec/child.ts";
 import type { Namespace } from "../../exec/namespace.ts";
 import type { Driver } from "../driver.ts";
@@ -6,19 +6,19 @@ import { diffIptables } from "./diff.ts";
 import { readIptables } from "./read.ts";
 import { renderIptables, rewriteChains } from "./render.ts";
 import type { IptablesSnapshot } from "./snapshot.ts";
-import type { IptablesBackend } from "./tools.ts";
+import { type IptablesBackend, iptablesTool } from "./tools.ts";
 import { createRestoreFeed, writeIptables } from "./write.ts";
 
-/** Chains, rules and the jumps to them, of both families, in one backend. */
+/** Chains, rules and the jumps to them, of both families, in one backend; and nothing of ours in the other. */
 export function createIptablesDriver(options: { backend: IptablesBackend }): Driver<IptablesSnapshot> {
   const { backend } = options;
-  const feeds = new WeakMap<Namespace, Map<Family, Feed>>();
+  const feeds = new WeakMap<Namespace, Map<string, Feed>>();
 
-  function feedOf(at: Namespace, family: Family): Feed {
-    const ofNamespace = feeds.get(at) ?? new Map<Family, Feed>();
+  function feedOf(at: Namespace, tool: string): Feed {
+    const ofNamespace = feeds.get(at) ?? new Map<string, Feed>();
     feeds.set(at, ofNamespace);
-    const feed = ofNamespace.get(family) ?? createRestoreFeed(at, backend, family);
-    ofNamespace.set(family, feed);
+    const feed = ofNamespace.get(tool) ?? createRestoreFeed(at, tool);
+    ofNamespace.set(tool, feed);
     return feed;
   }
 
@@ -28,12 +28,20 @@ export function createIptablesDriver(options: { backend: IptablesBackend }): Dri
     diff: diffIptables,
     render: renderIptables,
     rewrite: rewriteChains,
-    write: (at, script) =>
-      writeIptables(at, backend, feedOf(at, script.tool.startsWith("ip6") ? 6 : 4), script),
+    write(at, script) {
+      const { family, of = backend } = readTool(script.tool);
+      return writeIptables(at, of, feedOf(at, iptablesTool(of, family, "restore")), script);
+    },
     async close(at) {
       const ofNamespace = feeds.get(at);
       feeds.delete(at);
-      await Promise.all(FAMILIES.map((family) => ofNamespace?.get(family)?.retire()));
+      await Promise.all([...(ofNamespace?.values() ?? [])].map((feed) => feed.retire()));
     },
   };
+}
+
+/** A script says the plain tool, or that of the backend that isn't used. */
+function readTool(tool: string): { family: Family; of: IptablesBackend | undefined } {
+  const of = (["nft", "legacy"] as const).find((backend) => tool.includes(`-${backend}-`));
+  return { family: tool.startsWith("ip6") ? 6 : 4, of };
 }

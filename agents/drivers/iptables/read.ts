@@ -2,6 +2,7 @@ import { SluiceError } from "@sluice/proto/base/errors";
 import { FAMILIES, type Family } from "@sluice/proto/base/names";
 import type { Namespace } from "../../exec/namespace.ts";
 import type { Target } from "../driver.ts";
+import { readLeftovers } from "./leftovers.ts";
 import { parseSave, unreadableTables } from "./parse.ts";
 import { type IptablesSnapshot, tableKey } from "./snapshot.ts";
 import { type IptablesBackend, iptablesTool } from "./tools.ts";
@@ -16,11 +17,14 @@ export async function readIptables(
   target: Target,
   backend: IptablesBackend,
 ): Promise<IptablesSnapshot> {
-  const texts = await Promise.all(FAMILIES.map((family) => save(at, target, backend, family)));
+  const [leftovers, ...texts] = await Promise.all([
+    readLeftovers(at, backend),
+    ...FAMILIES.map((family) => save(at, target, backend, family)),
+  ]);
   const tables = texts.flatMap(({ family, text, skip }) =>
     parseSave(family, text).filter(({ table }) => !skip.includes(table)),
   );
-  return { tables: new Map(tables.map((table) => [tableKey(table.family, table.table), table])) };
+  return { tables: new Map(tables.map((table) => [tableKey(table.family, table.table), table])), leftovers };
 }
 
 async function save(at: Namespace, target: Target, backend: IptablesBackend, family: Family) {

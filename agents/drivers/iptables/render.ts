@@ -8,7 +8,8 @@ import {
 } from "@sluice/proto/manifest/manifest";
 import type { Script, Steps, Target } from "../driver.ts";
 import { changedChains, hookFaults } from "./diff.ts";
-import { type IptablesSnapshot, type TableSnapshot, tableKey } from "./snapshot.ts";
+import { type IptablesSnapshot, leftoverKey, type TableSnapshot, tableKey } from "./snapshot.ts";
+import { iptablesTool } from "./tools.ts";
 
 /**
  * One commit per table and family.
@@ -19,6 +20,7 @@ import { type IptablesSnapshot, type TableSnapshot, tableKey } from "./snapshot.
  * 3. Built-in chains are never declared (it would flush them): our jumps go in and out by their text.
  * 4. A jump that stands in the wrong place is left there; one that stands twice is taken out and put in anew.
  * 5. Removals empty all chains first and delete them after, since they may jump to each other.
+ * 6. What is left of ours in the other backend goes too, by the restore tool of that one.
  */
 export function renderIptables(
   target: Target,
@@ -37,10 +39,16 @@ export function renderIptables(
       const changed = want === undefined ? undefined : changedChains(want.tables.get(key), standing);
       const toWrite = chains.filter((chain) => changed === undefined || changed.has(chain.name));
       const build = renderBuild(family, table, toWrite, hooks, standing);
-      const remove = renderRemove(family, table, chains, hooks, standing);
+      const remove = renderRemove(tableKey(family, table), toolOf(family), chains, hooks, standing);
       if (build !== undefined) steps.build.push(build);
       if (remove !== undefined) steps.remove.push(remove);
     }
+  }
+  // last: until the backend in use holds everything, they are all the protection there is
+  for (const table of have.leftovers ?? []) {
+    const tool = iptablesTool(table.backend, table.family, "restore");
+    const remove = renderRemove(leftoverKey(table), tool, [], [], table);
+    if (remove !== undefined) steps.remove.push(remove);
   }
   return steps;
 }
@@ -85,12 +93,12 @@ function renderBuild(
   lines.push(...heads, ...tails);
   if (lines.length === 0) return undefined;
   const what = [count(chains.length, "chain"), count(jumps, "jump")].filter((part) => part !== "").join(", ");
-  return script(family, table, what, lines, origins);
+  return script(tableKey(family, table), toolOf(family), what, lines, origins);
 }
 
 function renderRemove(
-  family: Family,
-  table: TableName,
+  key: string,
+  tool: string,
   chains: readonly ManifestChain[],
   hooks: readonly ManifestHook[],
   have: TableSnapshot | undefined,
@@ -106,23 +114,27 @@ function renderRemove(
   const what = [count(gone.length, "chain"), count(jumps.length, "jump")]
     .filter((part) => part !== "")
     .join(", ");
-  return script(family, table, `remove ${what}`, lines);
+  return script(key, tool, `remove ${what}`, lines);
 }
 
 function script(
-  family: Family,
-  table: TableName,
+  key: string,
+  tool: string,
   what: string,
   lines: readonly string[],
   origins?: ReadonlyMap<number, Origin>,
 ): Script {
   return {
     driver: "iptables",
-    what: `${tableKey(family, table)}: ${what}`,
-    tool: family === 4 ? "iptables-restore" : "ip6tables-restore",
-    text: `${[`*${table}`, ...lines, "COMMIT"].join("\n")}\n`,
+    what: `${key}: ${what}`,
+    tool,
+    text: `${[`*${key.slice(key.indexOf("/") + 1)}`, ...lines, "COMMIT"].join("\n")}\n`,
     origins,
   };
+}
+
+function toolOf(family: Family): string {
+  return family === 4 ? "iptables-restore" : "ip6tables-restore";
 }
 
 function count(n: number, noun: string): string {

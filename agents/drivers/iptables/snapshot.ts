@@ -1,10 +1,13 @@
 import type { Family } from "@sluice/proto/base/names";
 import type { HookName, TableName } from "@sluice/proto/manifest/manifest";
+import type { IptablesBackend } from "./tools.ts";
 
 /** What stands in the tables of both families: ours whole, foreign only where it touches ours. */
 export interface IptablesSnapshot {
   /** by `tableKey`; only tables that exist */
   tables: ReadonlyMap<string, TableSnapshot>;
+  /** what is left of ours in the backend that isn't used; absent: nothing */
+  leftovers?: readonly Leftover[] | undefined;
 }
 
 export interface TableSnapshot {
@@ -17,6 +20,10 @@ export interface TableSnapshot {
   foreignChains: ReadonlySet<string>;
   /** foreign rules that jump to a chain of ours or look into a set of ours */
   foreignUses: readonly ForeignUse[];
+}
+
+export interface Leftover extends TableSnapshot {
+  backend: IptablesBackend;
 }
 
 export interface HookSnapshot {
@@ -38,4 +45,9 @@ export interface ForeignUse {
 /** `ip4/filter`, also the beginning of every object's name in a difference. */
 export function tableKey(family: Family, table: TableName): string {
   return `ip${family}/${table}`;
+}
+
+/** The same in the backend that isn't used: `ip4-legacy/filter`. */
+export function leftoverKey({ backend, family, table }: Leftover): string {
+  return `ip${family}-${backend}/${table}`;
 }

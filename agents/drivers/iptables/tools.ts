@@ -3,6 +3,10 @@ import type { Family } from "@sluice/proto/base/names";
 
 export type IptablesBackend = "nft" | "legacy";
 
+export function otherBackend(backend: IptablesBackend): IptablesBackend {
+  return backend === "nft" ? "legacy" : "nft";
+}
+
 const FOLDERS = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin", "/usr/local/bin"];
 
 /**

@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { SluiceError } from "@sluice/proto/base/errors";
-import type { Family } from "@sluice/proto/base/names";
 import { createFeed, type Feed } from "../../exec/child.ts";
 import type { Namespace } from "../../exec/namespace.ts";
 import { type Script, ScriptRefused } from "../driver.ts";
 import { blameRule } from "./blame.ts";
 import { isRuleLine, parseRefusal } from "./refusal.ts";
-import { type IptablesBackend, iptablesTool } from "./tools.ts";
+import type { IptablesBackend } from "./tools.ts";
 
 const LOCK_TRIES = 5;
 const LOCK_FIRST_WAIT_MS = 100;
@@ -15,9 +14,9 @@ const LOCK_FIRST_WAIT_MS = 100;
  * The restore tool reads on from the same stdin for ever: a whole table's text, COMMIT, a comment that `-v` makes it
  * echo. It ends itself on a refusal; that commit has then changed nothing.
  */
-export function createRestoreFeed(at: Namespace, backend: IptablesBackend, family: Family): Feed {
+export function createRestoreFeed(at: Namespace, command: string): Feed {
   return createFeed(at, {
-    command: iptablesTool(backend, family, "restore"),
+    command,
     args: ["--noflush", "-v", "-w", "5"],
     mark: (n) => `# sluice ${n}\n`,
     isMark(line) {

@@ -1,0 +1,62 @@
+import { FAMILIES, type Family } from "@sluice/proto/base/names";
+import type { Namespace } from "../../exec/namespace.ts";
+import { parseSave, unreadableTables } from "./parse.ts";
+import type { Leftover, TableSnapshot } from "./snapshot.ts";
+import { type IptablesBackend, iptablesTool, otherBackend } from "./tools.ts";
+
+/**
+ * Rules of ours in the backend that isn't used: what `update-alternatives --set iptables` leaves behind. They still act,
+ * and nobody would see them.
+ *
+ * 1. Looking loads no module and makes no table: the kernel is asked first which tables it has.
+ * 2. Only tables that hold something of ours by name are told.
+ */
+export async function readLeftovers(at: Namespace, backend: IptablesBackend): Promise<Leftover[]> {
+  // nothing of ours was ever written there but by the rehearsal itself
+  if (at.throwAway === true) return [];
+  const other = otherBackend(backend);
+  const standing = await standingTables(at, other);
+  const families = FAMILIES.filter((family) => (standing.get(family)?.length ?? 0) > 0);
+  const tables = await Promise.all(families.map((family) => readTables(at, other, family)));
+  return tables
+    .flat()
+    .filter(holdsOurs)
+    .map((table) => ({ ...table, backend: other }));
+}
+
+/** The tables that the kernel has in a backend, by family. */
+export async function standingTables(
+  at: Namespace,
+  backend: IptablesBackend,
+): Promise<Map<Family, readonly string[]>> {
+  const read = FAMILIES.map(async (family): Promise<[Family, string[]]> => {
+    const names = backend === "legacy" ? await legacyTables(at, family) : await nftTables(at, family);
+    return [family, names];
+  });
+  return new Map(await Promise.all(read));
+}
+
+async function legacyTables(at: Namespace, family: Family): Promise<string[]> {
+  const { stdout } = await at.run("cat", [`/proc/net/ip${family === 6 ? "6" : ""}_tables_names`]);
+  return stdout.split("\n").filter((name) => name !== "");
+}
+
+async function nftTables(at: Namespace, family: Family): Promise<string[]> {
+  const protocol = family === 4 ? "ip" : "ip6";
+  const listed = await at.run("nft", ["list", "tables", protocol]).catch(() => undefined);
+  return [...(listed?.stdout ?? "").matchAll(/^table \S+ (\S+)$/gm)].map(([, name = ""]) => name);
+}
+
+async function readTables(at: Namespace, backend: IptablesBackend, family: Family): Promise<TableSnapshot[]> {
+  const tool = iptablesTool(backend, family, "save");
+  // on a machine without it, that name is the backend in use
+  if (!tool.includes(backend)) return [];
+  const { code, stdout, stderr } = await at.run(tool, []);
+  if (code !== 0) return [];
+  const unreadable = unreadableTables(`${stdout}\n${stderr}`);
+  return parseSave(family, stdout).filter(({ table }) => !unreadable.includes(table));
+}
+
+function holdsOurs({ chains, hooks }: TableSnapshot): boolean {
+  return chains.size > 0 || [...hooks.values()].some(({ jumps }) => jumps.length > 0);
+}
