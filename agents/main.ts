@@ -29,6 +29,7 @@ interface RunFlags extends Common {
   control?: string;
   poll?: number;
   fullCheck?: number;
+  auditLog?: string;
   logLevel: Level;
   logFormat: "plain" | "json";
 }
@@ -66,6 +67,10 @@ command("run", "run the agent; the first time it enrols with a token")
     duration,
   )
   .option("--full-check <duration>", "how often to look at everything, about (default: 1m)", duration)
+  .option(
+    "--audit-log <file>",
+    "where an audit daemon keeps the kernel's records (default: /var/log/audit/audit.log)",
+  )
   .addOption(new Option("--log-level <level>", "what to log on stderr").choices(LEVELS).default("info"))
   .addOption(
     new Option("--log-format <format>", "one line a happening").choices(["plain", "json"]).default("plain"),
@@ -117,7 +122,7 @@ async function run(flags: RunFlags): Promise<void> {
       ...(flags.poll === undefined ? {} : { pollMs: flags.poll }),
       ...(flags.fullCheck === undefined ? {} : { fullCheckMs: flags.fullCheck }),
     };
-    const starting = runAgent({ folder, join, control, intervals, logger });
+    const starting = runAgent({ folder, join, control, intervals, auditLog: flags.auditLog, logger });
     const agent = await Promise.race([starting, signalled]);
     if (agent === undefined) return { code: 0, text: "", value: {} };
     await Promise.race([signalled, agent.stopAsked]);

@@ -8,7 +8,8 @@ import type { WatchedNamespace } from "./own-children.ts";
  * 1. A change that the kernel tells of: a little later, so that a burst is one look.
  * 2. What it doesn't tell of (ipset, legacy tables): every `pollMs`.
  * 3. Everything, every `fullCheckMs` or so: jittered, so that a fleet doesn't breathe in step.
- * 4. Our own writes wake nobody.
+ * 4. Our own writes wake nobody, but what nobody tells of is looked at soon after them, and less and less often: who read
+ *    a legacy table before our write and writes it back after, undoes us.
  */
 export interface WatchOptions {
   at: WatchedNamespace;
@@ -29,10 +30,13 @@ export interface Look {
 }
 
 export interface Watch {
+  /** something of ours was written just now */
+  wrote(): void;
   close(): Promise<void>;
 }
 
 const DEBOUNCE_MS = 25;
+const FIRST_REREAD_MS = 50;
 
 export function startWatch(options: WatchOptions): Watch {
   let pending: { by: Culprit | undefined; heardMs: number } | undefined;
@@ -62,10 +66,21 @@ export function startWatch(options: WatchOptions): Watch {
     );
   }
   scheduleFull();
+  let reread: NodeJS.Timeout | undefined;
+  function rereadIn(ms: number): void {
+    clearTimeout(reread);
+    if (ms >= options.pollMs) return;
+    reread = setTimeout(() => {
+      options.onLook({ why: "poll" });
+      rereadIn(ms * 2);
+    }, ms);
+  }
 
   return {
+    wrote: () => rereadIn(FIRST_REREAD_MS),
     async close() {
       clearTimeout(debounce);
+      clearTimeout(reread);
       clearTimeout(full);
       clearInterval(poll);
       await monitors.close();

@@ -7,8 +7,9 @@ import { type Recovered, recover } from "../converge/recover.ts";
 import { stand } from "../converge/stand.ts";
 import { parseManifest } from "../converge/take.ts";
 import { targetOf } from "../converge/target.ts";
+import { createAuditTrail } from "../drift/audit-trail.ts";
 import { keepRunning } from "../drift/monitors.ts";
-import { startWatch } from "../drift/watch.ts";
+import { startWatch, type Watch } from "../drift/watch.ts";
 import type { DriverName } from "../drivers/driver.ts";
 import type { AgentLink, AgentLinkHandlers } from "../link/link.ts";
 import { bootId } from "../state/process-id.ts";
@@ -47,6 +48,8 @@ export interface AgentOptions extends Surroundings {
   look(): Promise<Known>;
   isProtected(entry: string, known: Known): boolean;
   intervals?: Partial<Intervals> | undefined;
+  /** where an audit daemon writes */
+  auditLog?: string | undefined;
 }
 
 export interface Intervals {
@@ -72,6 +75,7 @@ const DEFAULTS: Intervals = {
   contentionLimit: 5,
   contentionWindowMs: 60_000,
 };
+const AUDIT_LOG = "/var/log/audit/audit.log";
 const SETTLE_MS = 300;
 const FILL_FIRST_WAIT_MS = 250;
 const FILL_LAST_WAIT_MS = 30_000;
@@ -85,6 +89,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const firstLook = Promise.withResolvers<void>();
   let { known } = options;
   let closing = false;
+  let watch: Watch | undefined;
 
   const base = createAgentParts(options, () => known);
   const recovered = await recover(base);
@@ -104,9 +109,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     turns,
     isPaused,
     lists: { entries: lists.entries, isKnown: lists.isKnown, written: gate.written },
+    trail: createAuditTrail({ path: options.auditLog ?? AUDIT_LOG, isOwnChild: parts.live.isOwnChild }),
     polled: polledDrivers(options.backend),
     standing: holding.standing,
     report: link.report,
+    onWritten: () => watch?.wrote(),
     contention: { limit: intervals.contentionLimit, windowMs: intervals.contentionWindowMs },
   });
   const changes = createChangeDuty({
@@ -119,6 +126,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     holdLists: gate.hold,
     onChanged({ isUndone }) {
       sendPulse();
+      watch?.wrote();
       // what the undo could not bring back at once is mended, whatever the manifest says of drift
       if (isUndone) inBackground(drift.lookNow({ repair: !isPaused(), tell: false }));
       else drift.look({ why: "full" });
@@ -132,7 +140,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const connecting = connect();
   // what control says of lists meanwhile is written once it is known what stands: unwritten, it would look like drift
   await turns.take(() => gate.hold(standAgain));
-  const watch = startWatch({
+  watch = startWatch({
     at: parts.live,
     onLook: drift.look,
     pollMs: intervals.pollMs,
@@ -265,10 +273,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       clearTimeout(settling);
       changes.close();
       pause.close();
-      await watch.close();
+      await watch?.close();
       await stopDevices();
       await turns.take(async () => undefined);
       await socket.close();
+      await drift.close();
       await lists.close();
       await link.close();
       await Promise.all(parts.drivers.map((driver) => driver.close(parts.live)));

@@ -1,9 +1,11 @@
 import { messageOf } from "@sluice/proto/base/errors";
 import type { Difference } from "@sluice/proto/manifest/difference";
-import type { ReportBody } from "@sluice/proto/wire/report";
+import type { Culprit, ReportBody } from "@sluice/proto/wire/report";
 import type { Standing } from "../converge/parts.ts";
+import type { AuditTrail, TableOfFamily } from "../drift/audit-trail.ts";
 import { type Checked, check, type Fault } from "../drift/check.ts";
 import { type Contention, createContention } from "../drift/contention.ts";
+import { createPace, TOLD_MAX } from "../drift/pace.ts";
 import type { Look } from "../drift/watch.ts";
 import type { DriverName } from "../drivers/driver.ts";
 import { parseList } from "../drivers/ipset/parse.ts";
@@ -26,6 +28,8 @@ export interface DriftDuty {
   /** what stands otherwise than wanted, as of the last look */
   differences(): readonly Difference[];
   isContended(): boolean;
+  /** Tells what is still to be told. */
+  close(): Promise<void>;
 }
 
 export interface DriftDutyOptions {
@@ -34,23 +38,34 @@ export interface DriftDutyOptions {
   standing(): Standing | undefined;
   isPaused(): boolean;
   lists: Pick<ListLooksOptions, "entries" | "isKnown" | "written">;
+  trail: AuditTrail;
   report(body: ReportBody): Promise<void>;
+  /** a repair was written */
+  onWritten(): void;
   /** kernel objects whose changes nobody tells of */
   polled: readonly DriverName[];
   contention: { limit: number; windowMs: number };
 }
 
-const TOLD_MAX = 200;
+/** Reports at once, and how often one more. */
+const REPORTS_BURST = 20;
+const REPORT_EVERY_MS = 3_000;
 
 export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
   const { parts, turns } = options;
   const contention: Contention = createContention(options.contention);
   const listLooks = createListLooks({ ...options.lists, counts: setCounts, nowMs: parts.clock.nowMs });
+  const pace = createPace({
+    send: options.report,
+    ...{ burst: REPORTS_BURST, everyMs: REPORT_EVERY_MS, nowMs: parts.clock.nowMs, log: parts.log },
+  });
   let waiting: Look | undefined;
   let differences: Difference[] = [];
   let told = "";
   let setHeaders = "";
   let mayWriteUnseen = true;
+  /** of the last look at the tables, by the wall clock */
+  let tablesSeenAtMs = wallMs();
 
   async function work(
     look: Look,
@@ -61,6 +76,7 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
     const only = await driversFor(look);
     if (standing === undefined || only?.length === 0) return undefined;
     const sinceMs = look.heardMs ?? parts.clock.nowMs();
+    const beganAtMs = wallMs();
     const wantsRepair = repair === "policy" ? standing.manifest.drift === "repair" : repair;
     const how = wantsRepair && !options.isPaused() ? { contention, unseen: mayWriteUnseen } : undefined;
     const looksAtSets = only?.includes("ipset") ?? true;
@@ -80,8 +96,14 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
     if (only === undefined) mayWriteUnseen = !checked.faults.some(({ isRefused }) => isRefused);
     const others = differences.filter(({ driver }) => only !== undefined && !only.includes(driver));
     differences = [...others, ...checked.left];
+    if (checked.writes > 0) options.onWritten();
     if (tell) await report(standing, look, checked, sinceMs);
+    if (only?.includes("iptables") ?? true) tablesSeenAtMs = beganAtMs;
     return checked;
+  }
+
+  function wallMs(): number {
+    return parts.clock.wall().getTime();
   }
 
   /** undefined: all of them */
@@ -114,14 +136,14 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
   async function report(standing: Standing, look: Look, checked: Checked, sinceMs: number): Promise<void> {
     const { left, contended, faults, writes, seenMs } = checked;
     const { generation } = standing.issue;
-    const by = isEmptyObject(look.by) ? {} : { by: look.by };
+    const by = await culprit(look.by, checked.differences);
     const detected = look.heardMs === undefined ? {} : { detectedMs: round(seenMs - sinceMs) };
     const drift = { kind: "drift", generation, ...by, ...detected } as const;
     const repaired = checked.differences.filter((one) => !left.some((other) => sameObject(one, other)));
     if (writes > 0 && repaired.length > 0) {
       const repairedMs = round(parts.clock.nowMs() - sinceMs);
       parts.log("drift repaired", { objects: namesOf(repaired), ...by, repairedMs });
-      await options.report({
+      await pace.tell({
         ...drift,
         differences: repaired.slice(0, TOLD_MAX),
         action: "repaired",
@@ -139,12 +161,23 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
     if (!isNews) return;
     const reason = reasonFor(contended, faults);
     parts.log("drift", { objects: namesOf(differences), ...by, ...reason });
-    await options.report({
+    await pace.tell({
       ...drift,
       differences: differences.slice(0, TOLD_MAX),
       action: faults.length > 0 ? "failed" : "reported",
       ...reason,
     });
+  }
+
+  /** As the kernel told, with what the audit records add to it: for legacy tables they are all there is. */
+  async function culprit(told: Culprit | undefined, found: readonly Difference[]): Promise<{ by?: Culprit }> {
+    const tables = found.flatMap(({ object }) => tableOf(object) ?? []);
+    const recorded =
+      tables.length === 0
+        ? undefined
+        : await options.trail.whoChanged({ pid: told?.pid, tables, sinceMs: tablesSeenAtMs });
+    const by = { ...recorded, ...told };
+    return isEmptyObject(by) ? {} : { by };
   }
 
   /** Nobody knows how anything stands: that isn't "no difference". */
@@ -155,7 +188,7 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
     told = reason;
     parts.log("drift could not be looked for", { reason });
     const by = isEmptyObject(look.by) ? {} : { by: look.by };
-    await options.report({ kind: "drift", generation, differences, action: "failed", reason, ...by });
+    await pace.tell({ kind: "drift", generation, differences, action: "failed", reason, ...by });
   }
 
   return {
@@ -176,6 +209,7 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
     cannotLook: (generation, reason) => failed({}, generation, reason),
     differences: () => differences,
     isContended: () => contention.contended(parts.clock.nowMs()).length > 0,
+    close: pace.close,
   };
 }
 
@@ -200,6 +234,12 @@ function namesOf(differences: readonly Difference[]): string[] {
 
 function isEmptyObject(value: object | undefined): value is undefined {
   return value === undefined || Object.keys(value).length === 0;
+}
+
+/** `ip4/filter/INPUT` → IPv4's filter table */
+function tableOf(object: string): TableOfFamily | undefined {
+  const [, family, table] = /^ip([46])\/(\w+)\//.exec(object) ?? [];
+  return table === undefined ? undefined : { family: family === "6" ? 6 : 4, table };
 }
 
 function sameObject(a: Difference, b: Difference): boolean {

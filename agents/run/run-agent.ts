@@ -18,6 +18,7 @@ export interface RunOptions {
   join?: string | undefined;
   control?: string | undefined;
   intervals?: Partial<Intervals> | undefined;
+  auditLog?: string | undefined;
   logger: Logger;
 }
 
@@ -56,7 +57,7 @@ async function start(
   state: StateFolder,
   identity: Identity | undefined,
   connect: AgentOptions["connect"],
-  { logger, intervals }: RunOptions,
+  { logger, intervals, auditLog }: RunOptions,
 ): Promise<Agent> {
   const env = agentEnvironment();
   const live = liveNamespace({ env });
@@ -74,6 +75,7 @@ async function start(
     look,
     isProtected,
     intervals,
+    auditLog,
   });
 }
 

@@ -13,6 +13,7 @@ export interface TestAgentOptions {
   at?: AgentOptions["at"];
   dial?: AgentOptions["dial"];
   log?: AgentOptions["log"];
+  auditLog?: string;
 }
 
 /** The whole agent in this process, serving a namespace from outside it, with control played by the test. */
@@ -37,6 +38,7 @@ export async function startTestAgent(
     look,
     isProtected,
     intervals: options.intervals,
+    auditLog: options.auditLog,
     at: options.at,
     dial: options.dial,
   });
