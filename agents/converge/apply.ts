@@ -8,7 +8,10 @@ import type { ConvergeParts } from "./parts.ts";
  */
 export async function apply(parts: ConvergeParts, plan: Plan): Promise<number> {
   const scripts = [...plan.build, ...plan.remove];
-  await writeScripts(parts.drivers, parts.live, scripts);
+  for (const script of scripts) {
+    await parts.at?.("commit");
+    await writeScripts(parts.drivers, parts.live, [script]);
+  }
   return scripts.length;
 }
 

@@ -4,7 +4,7 @@ import { apply, isEmpty, removeOldSets } from "./apply.ts";
 import { confirm, isPathUp } from "./confirm.ts";
 import { closeJournal, openJournal } from "./journal.ts";
 import { type Plan, readAll, renderAll } from "./kernel.ts";
-import type { Before, ConvergeParts, Issued, Outcome, Settle, Standing, Step } from "./parts.ts";
+import type { Before, ConvergeParts, Issued, Outcome, Settle, Settled, Standing, Step } from "./parts.ts";
 import { ProbeFailed, probe } from "./probe.ts";
 import { refusalOf } from "./refusals.ts";
 import { rehearseOnce } from "./rehearse.ts";
@@ -31,7 +31,8 @@ import { verify } from "./verify.ts";
  *
  * 1. `settle` is the caller's. It is called before the journal goes, so an outcome may be told twice after a crash, and
  *    is never lost; the journal stays while the disk doesn't take what was settled.
- * 2. If this process dies anywhere below `journal`, the runner undoes at the deadline, or the next start does.
+ * 2. If this process dies anywhere below `journal`, the runner undoes at the deadline, or the next start does. Where it
+ *    may die is listed (`STEPS`), and each of them is tried.
  * 3. After a revert the server holds what it held; what that was isn't changed here.
  *
  * Never write to the live namespace outside `apply` and `seal`, and never go back after the mark.
@@ -58,6 +59,13 @@ export async function converge(
   async function refused(refusal: Refusal): Promise<Outcome> {
     await settle({ kind: "refused", refusal, stats });
     return { kind: "refused", refusal, stats };
+  }
+
+  async function end(outcome: Settled): Promise<void> {
+    await parts.at?.("settle");
+    if (!(await settle(outcome))) return;
+    await parts.at?.("close");
+    await closeJournal(parts);
   }
 
   const target = targetOf(issued.manifest, parts.local(), parts.listEntries, before?.manifest);
@@ -118,16 +126,17 @@ export async function converge(
     const origin = error instanceof ProbeFailed ? { origin: error.origin } : {};
     const why = { ...refusalOf(at, error), ...origin };
     const refusal = await revert(parts, why, { from: manifest, before });
-    if (await settle({ kind: "reverted", refusal, stats })) await closeJournal(parts);
+    await end({ kind: "reverted", refusal, stats });
     return { kind: "reverted", refusal, stats };
   }
 
   // confirmed: a set that won't go is drift, and no reason to go back
+  await parts.at?.("old sets");
   stats.writes += await removeOldSets(parts, plan).catch((error) => {
     parts.log(`old sets are still there: ${String(error)}`);
     return 0;
   });
-  if (await settle({ kind: "confirmed", stats, standing: next })) await closeJournal(parts);
+  await end({ kind: "confirmed", stats, standing: next });
   return { kind: "confirmed", stats, standing: next };
 }
 

@@ -27,6 +27,7 @@ export async function openJournal(
     tool: undo.tool,
   });
   await undo.folder.prepare(undo.script, files, undo.agent);
+  await parts.at?.("record");
   await state.journal.write({
     ...issued.issue,
     manifest: issued.text,
@@ -34,7 +35,9 @@ export async function openJournal(
     startedAt: clock.wall().toISOString(),
     local: issued.local,
   });
+  await parts.at?.("watch");
   await undo.runner.start();
+  await parts.at?.("deadline");
   await undo.folder.order(clock.uptimeMs() + issued.manifest.deadlineMs, "kill");
 }
 

@@ -32,20 +32,33 @@ export interface ConvergeParts {
   undo: { script: string; folder: UndoFolder; runner: Runner; agent: AgentMark; tool: UndoTool };
   clock: Clock;
   log: Log;
-  /** called when a step begins; what it throws fails the step. For fault tests. */
+  /** called where a step begins; what it throws fails the step. For fault tests. */
   at?: ((step: Step) => Promise<void> | void) | undefined;
 }
 
-export type Step =
-  | "rehearse"
-  | "preflight"
-  | "path"
-  | "journal"
-  | "apply"
-  | "verify"
-  | "probe"
-  | "confirm"
-  | "seal";
+/** The steps of a change, in their order: the agent may die where any of them begins. See converge.ts. */
+export const STEPS = [
+  "rehearse",
+  "preflight",
+  "path",
+  "journal", // nothing of the change is on the disk
+  "record", // the undo files are
+  "watch", // the journal is
+  "deadline", // the runner watches, and isn't told until when
+  "apply",
+  "commit", // before each commit to the kernel
+  "verify",
+  "probe",
+  "confirm",
+  "seal", // control said yes
+  "old sets", // the mark is on the disk: no way back
+  "give up", // instead of `seal`: some step said no
+  "undo", // why is on the disk
+  "settle",
+  "tell", // what came of it is on the disk
+  "close", // it is told
+] as const;
+export type Step = (typeof STEPS)[number];
 export type UndoTool = (family: 4 | 6, verb?: "restore") => string;
 export type Log = (message: string, more?: Readonly<Record<string, unknown>>) => void;
 

@@ -16,7 +16,9 @@ export async function revert(
   refusal: Refusal,
   change: { from: Manifest; before: Before | undefined },
 ): Promise<Refusal> {
+  await parts.at?.("give up");
   await noteRefusal(parts, refusal).catch(() => undefined); // a full disk is no reason to keep a bad change
+  await parts.at?.("undo");
   try {
     const outcome = await parts.undo.runner.revert();
     if (outcome === "reverted") return refusal;

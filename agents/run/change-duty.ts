@@ -145,6 +145,7 @@ export function createChangeDuty(options: ChangeDutyOptions): ChangeDuty {
         ? holding.confirm(issue, text)
         : holding.giveUp(issue, outcome.kind, outcome.refusal),
     );
+    await parts.at?.("tell");
     await link.report(outcomeReport(issue, outcome));
     return kept;
   }

@@ -1,25 +1,20 @@
-import { writeFileSync } from "node:fs";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import type { Agent } from "@sluice/agents/run/agent";
 import { undoFolder } from "@sluice/agents/undo/undo-folder";
-import { commandIn } from "@sluice/infra/net/namespace";
-import { type GuardedChild, startGuarded } from "@sluice/infra/process/guarded-child";
 import { waitUntil } from "@sluice/infra/process/wait-until";
-import type { Manifest } from "@sluice/proto/manifest/manifest";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { startTestAgent } from "./agent.ts";
+import type { ChildOptions } from "./agent-child.ts";
+import { type AgentChild, startAgentChild } from "./child.ts";
 import { createFakeControl, type FakeControl } from "./fake-link.ts";
 import { firewall } from "./manifests.ts";
 import { createTestServer, type TestServer } from "./server.ts";
 
-/** The agent as a process of its own, killed where it hurts. */
-const PROGRAM = fileURLToPath(new URL("./agent-child.ts", import.meta.url));
+/** The agent as a process of its own, killed while control says nothing. At every step: killed-at-every-step. */
 const DEADLINE_MS = 2_000;
 
 let server: TestServer;
 let control: FakeControl;
-let children: { child: GuardedChild; lines: string[] }[] = [];
+let children: AgentChild[] = [];
 let agent: Agent | undefined;
 
 beforeEach(async () => {
@@ -37,21 +32,10 @@ afterEach(async () => {
   await server.remove();
 });
 
-function startChild(manifest?: Manifest, generation = 2) {
-  const file = `${server.folder}/manifest.json`;
-  if (manifest !== undefined) writeFileSync(file, JSON.stringify(manifest));
-  const args = [`${server.folder}/state`, manifest === undefined ? "" : file, String(generation)];
-  const child = startGuarded(commandIn(server.namespace, [process.execPath, PROGRAM, ...args]), {
-    env: { ...process.env, ...server.env },
-  });
-  const lines: string[] = [];
-  createInterface({ input: child.stdout }).on("line", (line) => lines.push(line));
-  children.push({ child, lines });
-  return {
-    child,
-    lines,
-    reached: (line: string) => waitUntil(line, 15_000, () => lines.some((one) => one.includes(line))),
-  };
+function startChild(options: Omit<ChildOptions, "folder"> = {}): AgentChild {
+  const child = startAgentChild(server, options);
+  children.push(child);
+  return child;
 }
 
 /** A server that holds generation 1, and how it looks. */
@@ -71,7 +55,7 @@ const SECOND = {
 
 test("an agent killed right after it applied: the server undoes the change by its deadline, and the next start tells", async () => {
   const before = await givenFirstGeneration();
-  const { child, reached } = startChild(SECOND);
+  const { child, reached } = startChild({ manifests: [SECOND], generation: 2 });
   await reached("step confirm");
   expect(await server.dump()).not.toBe(before);
   child.signal("SIGKILL");
@@ -90,20 +74,12 @@ test("an agent killed right after it applied: the server undoes the change by it
   expect(agent.status()).toMatchObject({ holds: { generation: 1 } });
 });
 
-test("an agent that hangs in mid-change is ended by the runner, with its children, before the undo", async () => {
-  const before = await givenFirstGeneration();
-  const { child, reached } = startChild(SECOND);
-  await reached("step confirm");
-  child.signal("SIGSTOP");
-  expect((await child.exited).text).toContain("SIGKILL");
-  const undo = undoFolder(`${server.folder}/state/undo`);
-  await waitUntil("the undo", 10_000, () => undo.outcome() === "reverted");
-  expect(await server.dump()).toBe(before);
-});
-
 test("an agent that starts again within the deadline undoes at once, and doesn't try the same again", async () => {
   const before = await givenFirstGeneration();
-  const { child, reached } = startChild({ ...SECOND, deadlineMs: 60_000 });
+  const { child, reached } = startChild({
+    manifests: [{ ...SECOND, deadlineMs: 60_000 }],
+    generation: 2,
+  });
   await reached("step confirm");
   child.signal("SIGKILL");
   await child.exited;
@@ -119,30 +95,14 @@ test("an agent that starts again within the deadline undoes at once, and doesn't
   expect(control.outcomes()).toHaveLength(2);
 });
 
-test("control's yes holds, also when the agent dies right after it was kept", async () => {
-  await givenFirstGeneration();
-  const { child, reached } = startChild(SECOND);
-  await reached("step confirm");
-  // as the agent does on a yes, and then it is dead
-  await undoFolder(`${server.folder}/state/undo`).markConfirmed();
-  child.signal("SIGKILL");
-  await child.exited;
-  const changed = await server.dump();
-  agent = await startTestAgent(server, control);
-  await nextOutcome(2);
-  expect(control.outcomes()[1]).toMatchObject({ generation: 2, result: "confirmed" });
-  expect(agent.status()).toMatchObject({ holds: { generation: 2 }, state: "idle" });
-  expect(await server.dump()).toBe(changed);
-});
-
 test("a second agent on the same state folder is refused while the first one lives", async () => {
-  const children = [startChild(), startChild()];
-  await waitUntil("one of them ends", 10_000, () => children.some(({ child }) => !child.isRunning()));
-  const [first] = children.filter(({ child }) => child.isRunning());
+  const both = [startChild(), startChild()];
+  await waitUntil("one of them ends", 10_000, () => both.some(({ child }) => !child.isRunning()));
+  const [first] = both.filter(({ child }) => child.isRunning());
   expect(first).toBeDefined();
   first?.child.signal("SIGKILL");
   await first?.child.exited;
-  const third = startChild(firewall(), 1);
+  const third = startChild({ manifests: [firewall()] });
   await third.reached("step confirm");
 });
 

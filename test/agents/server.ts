@@ -27,7 +27,8 @@ export async function createTestServer(): Promise<TestServer> {
   await createNamespace(namespace);
   await configure(namespace, [
     "link set lo up",
-    "link add eth0 type veth peer name peer0",
+    // one card for all, so that what they hold can be compared
+    "link add eth0 address 02:00:00:00:00:10 type veth peer name peer0",
     "addr add 192.0.2.10/24 dev eth0",
     "addr add 2001:db8::10/64 dev eth0 nodad",
     "link set eth0 up",
