@@ -1,8 +1,7 @@
-import { join } from "node:path";
 import { Command } from "commander";
-import { buildAgent } from "../build/build-agent.ts";
-import { findRunningLab, publishLab, RUN_FOLDER, withdrawLab } from "../lab/lab-file.ts";
-import { startLab } from "../lab/start-lab.ts";
+import { holdLab } from "../lab/hold-lab.ts";
+import type { Lab } from "../lab/start-lab.ts";
+import { unlessAborted, untilAborted } from "../process/abort.ts";
 import { createNarrator } from "./narrator.ts";
 import { tellStory } from "./story.ts";
 
@@ -12,37 +11,32 @@ const program = new Command("npm run demo --")
   .parse();
 const { once } = program.opts<{ once?: boolean }>();
 
-if ((await findRunningLab()) !== undefined) {
-  process.stderr.write("demo: a lab runs from this checkout already; npm run lab -- --down ends it\n");
-  process.exit(2);
-}
-const stop = new AbortController();
-const stopped = new Promise<void>((resolve) => stop.signal.addEventListener("abort", () => resolve()));
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => stop.abort());
+print("Sluice: one control service, four servers as network namespaces, real packets.");
+// What an interrupted story still waits for must not keep us.
+process.exit(
+  await holdLab(
+    {
+      progress: (what) => print(`   starting ${what} …`),
+      say: (text) => process.stderr.write(`demo: ${text}\n`),
+    },
+    tell,
+  ),
+);
 
-process.stdout.write("Sluice: one control service, four servers as network namespaces, real packets.\n");
-const lab = await startLab({
-  folder: join(RUN_FOLDER, "lab"),
-  prefix: "",
-  agentProgram: await buildAgent(),
-  progress: (what) => process.stdout.write(`   starting ${what} …\n`),
-});
-try {
-  await publishLab(lab.context);
+async function tell(lab: Lab, signal: AbortSignal): Promise<number> {
   const narrator = createNarrator(lab.context, process.stdout);
-  await Promise.race([tellStory({ lab, narrator }, stop.signal), stopped]);
+  await unlessAborted(signal, tellStory({ lab, narrator }));
   const held = narrator.claims - narrator.broken.length;
   narrator.chapter(`${held} of ${narrator.claims} claims held`);
-  for (const claim of narrator.broken) process.stdout.write(` ✗ ${claim}\n`);
-  process.exitCode = narrator.broken.length === 0 && !stop.signal.aborted ? 0 : 1;
-  if (once !== true && !stop.signal.aborted) {
-    process.stdout.write(
-      "The lab stays up: in another terminal, from this checkout, npx sluice server ls\nCtrl-C ends it.\n",
-    );
-    await stopped;
-    process.exitCode = narrator.broken.length === 0 ? 0 : 1;
+  for (const claim of narrator.broken) print(` ✗ ${claim}`);
+  if (once !== true) {
+    print("The lab stays up: in another terminal, from this checkout, npx sluice server ls");
+    print("Ctrl-C ends it.");
+    await untilAborted(signal);
   }
-} finally {
-  await withdrawLab();
-  await lab.stop();
+  return narrator.broken.length === 0 ? 0 : 1;
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
 }

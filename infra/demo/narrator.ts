@@ -1,7 +1,8 @@
-import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { stripVTControlCharacters, styleText } from "node:util";
 import type { Context } from "@sluice/cli/context";
+import { startGuarded } from "../process/guarded-child.ts";
 
 /**
  * Tells the story as it happens: what is typed, what comes back, what is claimed and what was measured. A claim that
@@ -30,16 +31,16 @@ export function createNarrator(context: Context, out: NodeJS.WriteStream): Narra
   const paint = (style: Parameters<typeof styleText>[0], text: string) =>
     styleText(style, text, { stream: out });
 
-  function run(args: readonly string[], input: string): Promise<{ code: number; out: string }> {
+  async function run(args: readonly string[], input: string): Promise<{ code: number; out: string }> {
     line(paint("cyan", `$ sluice ${args.map(quoted).join(" ")}`));
-    const child = spawn(process.execPath, [cli, ...args], {
+    const child = startGuarded([process.execPath, cli, ...args], {
+      cwd: process.cwd(),
       env: {
         ...process.env,
         SLUICE_URL: context.url,
         SLUICE_TOKEN: context.token,
         ...(out.isTTY ? { FORCE_COLOR: "1" } : {}),
       },
-      stdio: ["pipe", "pipe", "pipe"],
     });
     child.stdin.end(input);
     let text = "";
@@ -48,10 +49,12 @@ export function createNarrator(context: Context, out: NodeJS.WriteStream): Narra
       out.write(chunk);
     });
     child.stderr.setEncoding("utf8").on("data", (chunk: string) => out.write(chunk));
-    return new Promise((resolve, reject) => {
-      child.once("error", reject);
-      child.once("close", (code) => resolve({ code: code ?? 1, out: stripVTControlCharacters(text) }));
-    });
+    const [{ code }] = await Promise.all([
+      child.exited,
+      once(child.stdout, "close"),
+      once(child.stderr, "close"),
+    ]);
+    return { code: code ?? 1, out: stripVTControlCharacters(text) };
   }
 
   return {

@@ -11,9 +11,6 @@ import type { Stage } from "./stage.ts";
 /** In the order told; each goes on where the one before ended. */
 const CHAPTERS = [shaping, firewall, bruteForceGuard, massBlock, drift, lockOut, rollback, auditHistory];
 
-export async function tellStory(stage: Stage, signal: AbortSignal): Promise<void> {
-  for (const chapter of CHAPTERS) {
-    if (signal.aborted) return;
-    await chapter(stage);
-  }
+export async function tellStory(stage: Stage): Promise<void> {
+  for (const chapter of CHAPTERS) await chapter(stage);
 }

@@ -19,11 +19,15 @@ export interface Broker extends AsyncDisposable {
 const PORT = 4222;
 
 /** A NATS of the lab's own on the host `control`, or the one of NATS_URL, reached through there. */
-export async function startBroker(home: HostPlan, folder: string): Promise<Broker> {
-  return process.env.NATS_URL ? await useGiven(home, folder) : await startOwn(home);
+export async function startBroker(
+  home: HostPlan,
+  folder: string,
+  signal: AbortSignal | undefined,
+): Promise<Broker> {
+  return process.env.NATS_URL ? await useGiven(home, folder) : await startOwn(home, signal);
 }
 
-async function startOwn(home: HostPlan): Promise<Broker> {
+async function startOwn(home: HostPlan, signal: AbortSignal | undefined): Promise<Broker> {
   const authority = await createAuthority();
   const server = await startNats({
     own: true,
@@ -31,6 +35,7 @@ async function startOwn(home: HostPlan): Promise<Broker> {
     host: home.ipv4,
     port: PORT,
     config: natsServerConfig(authority),
+    signal,
   });
   return { server, url: server.url, authority, [Symbol.asyncDispose]: () => server.stop() };
 }

@@ -8,6 +8,7 @@ import { type PostgresServer, startPostgres } from "../fixtures/postgres.ts";
 import { createFabric, type Fabric } from "../net/fabric.ts";
 import { relayTcpToUnix, relayUnixToTcp } from "../net/relay.ts";
 import { type Station, startStation } from "../packets/station.ts";
+import { unlessAborted } from "../process/abort.ts";
 import { cleanUpOnDeath } from "../process/janitor.ts";
 import { waitUntil } from "../process/wait-until.ts";
 import { type AgentProcess, startAgentProcess } from "./agent-process.ts";
@@ -23,7 +24,8 @@ import { withLastWords } from "./with-last-words.ts";
  *
  * 1. Everything is real; only the wires are virtual.
  * 2. `stop()` leaves nothing, whatever failed on the way; neither does the death of this process.
- * 3. The default namespace gets one listener on 127.0.0.1, the way to the API, and nothing else.
+ * 3. So does the abort of `signal` while it starts, at once and not when the start has had its time.
+ * 4. The default namespace gets one listener on 127.0.0.1, the way to the API, and nothing else.
  */
 export interface Lab extends AsyncDisposable {
   readonly fabric: Fabric;
@@ -48,7 +50,7 @@ export interface LabOptions {
   folder: string;
   /** before every namespace's name; "" gives `server-1` … */
   prefix?: string;
-  servers?: number;
+  servers?: number | undefined;
   /** the agent's program: the bundle, or agents/main.ts */
   agentProgram: string;
   /** more words for `sluice-agent run` */
@@ -56,16 +58,22 @@ export interface LabOptions {
   /** what plain `iptables` is on server-1, server-2 …; the machine's own choice unless said */
   backends?: readonly IptablesBackend[];
   progress?(what: string): void;
+  /** aborted: the start fails with its reason. Of a lab that runs, `stop` is the end. */
+  signal?: AbortSignal;
 }
 
 const API_PORT = 7700;
 const READY_MS = 60_000;
 
 export async function startLab(options: LabOptions): Promise<Lab> {
-  const { folder, progress = () => undefined } = options;
+  const { folder, signal } = options;
+  function progress(what: string): void {
+    signal?.throwIfAborted();
+    options.progress?.(what);
+  }
   await using stack = new AsyncDisposableStack();
   await mkdir(folder, { recursive: true, mode: 0o755 });
-  const janitor = cleanUpOnDeath({ directories: [folder] });
+  const janitor = cleanUpOnDeath({ paths: [folder] });
   stack.defer(async () => {
     await rm(folder, { recursive: true, force: true });
     janitor.release();
@@ -81,9 +89,9 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   const home = fabric.host("control");
 
   progress("postgres and nats");
-  const postgres = await startPostgres();
+  const postgres = await startPostgres({ signal });
   stack.defer(() => postgres.stop());
-  const broker = stack.use(await startBroker(home, folder));
+  const broker = stack.use(await startBroker(home, folder, signal));
   const database = new URL(postgres.url);
   const databaseSocket = join(folder, `.s.PGSQL.${database.port || 5432}`);
   stack.use(
@@ -118,10 +126,15 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   const client = createClient(context);
   const logs = [join(folder, "control.log")];
   await withLastWords(logs, () =>
-    waitUntil("control's answer", READY_MS, async () => {
-      await client.fleet.show.query();
-      return true;
-    }),
+    waitUntil(
+      "control's answer",
+      READY_MS,
+      async () => {
+        await client.fleet.show.query();
+        return true;
+      },
+      signal,
+    ),
   );
 
   progress("agents");
@@ -130,11 +143,12 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   stack.defer(async () => void (await Promise.all(agents.map((agent) => agent.stop()))));
   for (const [index, host] of fabric.servers.entries()) {
     const backend = options.backends?.[index];
-    const added = await client.servers.add.mutate({
+    const adding = client.servers.add.mutate({
       server: host.name,
       labels: { site: "lab" },
       reason: "the lab starts",
     });
+    const added = await unlessAborted(signal, adding);
     stations.set(host.name, stack.use(await openServerServices(host.namespace)));
     agents.push(
       startAgentProcess({
@@ -152,12 +166,18 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   }
   logs.push(...fabric.servers.map(({ name }) => join(folder, `${name}.log`)));
   await withLastWords(logs, () =>
-    waitUntil("every agent's enrolment and facts", READY_MS, async () => {
-      const rows = await client.servers.ls.query({});
-      return rows.every(({ connected, state }) => connected && state !== "added");
-    }),
+    waitUntil(
+      "every agent's enrolment and facts",
+      READY_MS,
+      async () => {
+        const rows = await client.servers.ls.query({});
+        return rows.every(({ connected, state }) => connected && state !== "added");
+      },
+      signal,
+    ),
   );
   const outside = stack.use(await startStation(fabric.host("client").namespace));
+  signal?.throwIfAborted();
 
   const owned = stack.move();
   let stopping: Promise<void> | undefined;

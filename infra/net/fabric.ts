@@ -13,7 +13,14 @@
 import { cleanUpOnDeath } from "../process/janitor.ts";
 import { type FabricPlan, type HostPlan, ipv4Prefix, ipv6Prefix, planFabric } from "./fabric-plan.ts";
 import { addressLine, bridgeLines, linkUpLines, onLinkRouteLine, vethPairLines } from "./links.ts";
-import { configure, createNamespace, deleteNamespace, listNamespaces, setSysctls } from "./namespace.ts";
+import {
+  configure,
+  createNamespace,
+  deleteNamespace,
+  listNamespaces,
+  lockFile,
+  setSysctls,
+} from "./namespace.ts";
 import { markLine, ownershipOf } from "./ownership.ts";
 
 export interface FabricOptions {
@@ -51,7 +58,7 @@ export async function createFabric(options: FabricOptions = {}): Promise<Fabric>
   const plan = planFabric({ prefix, servers, others });
   const namespaces = [plan.switchNamespace, ...plan.hosts.map((host) => host.namespace)];
   await clearTheWay(namespaces);
-  const janitor = cleanUpOnDeath({ namespaces });
+  const janitor = cleanUpOnDeath({ namespaces, paths: namespaces.map(lockFile) });
 
   async function dispose() {
     const outcomes = await Promise.allSettled(namespaces.map(deleteNamespace));

@@ -18,7 +18,7 @@ export function environmentIn(namespace: string): NodeJS.ProcessEnv {
   return { ...process.env, XTABLES_LOCKFILE: lockFile(namespace) };
 }
 
-function lockFile(namespace: string): string {
+export function lockFile(namespace: string): string {
   return `/run/sluice-xtables-${namespace}.lock`;
 }
 

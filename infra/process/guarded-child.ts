@@ -6,6 +6,7 @@
  *    (`setpriv --pdeathsig`): no signal handler of ours has to run.
  * 2. `stop()` returns only when the child is gone; one that ignores the stop signal is killed after the grace time.
  * 3. Only process ids we started are ever signalled.
+ * 4. A Ctrl-C at the terminal reaches us and not the children, so that they end in the order that we say.
  *
  * The command must not change its user itself: a change of credentials clears the death signal.
  * Pass `user` and setpriv changes it first, then sets the signal.
@@ -59,6 +60,7 @@ export function startGuarded(command: readonly string[], options: GuardedOptions
     stdio: ["pipe", "pipe", "pipe"],
     env: options.env ?? process.env,
     cwd: options.cwd ?? "/",
+    detached: true,
   });
   return wrap(child, basename(command[0] ?? ""));
 }

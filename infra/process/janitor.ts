@@ -9,7 +9,8 @@ import { spawn } from "node:child_process";
 import { Socket } from "node:net";
 
 export interface Belongings {
-  directories?: readonly string[];
+  /** files and folders */
+  paths?: readonly string[];
   namespaces?: readonly string[];
 }
 
@@ -26,8 +27,8 @@ for ns in $namespaces; do
   ip netns delete "$ns" 2>/dev/null
 done
 tries=0
-for dir in "$@"; do
-  while [ -e "$dir" ] && ! rm -rf -- "$dir" 2>/dev/null && [ $tries -lt 100 ]; do
+for path in "$@"; do
+  while [ -e "$path" ] && ! rm -rf -- "$path" 2>/dev/null && [ $tries -lt 100 ]; do
     tries=$((tries + 1)); sleep 0.1
   done
 done
@@ -36,13 +37,7 @@ done
 export function cleanUpOnDeath(belongings: Belongings): Janitor {
   const child = spawn(
     "/bin/sh",
-    [
-      "-c",
-      script,
-      "sluice-janitor",
-      (belongings.namespaces ?? []).join(" "),
-      ...(belongings.directories ?? []),
-    ],
+    ["-c", script, "sluice-janitor", (belongings.namespaces ?? []).join(" "), ...(belongings.paths ?? [])],
     { detached: true, stdio: ["pipe", "ignore", "ignore"], cwd: "/" },
   );
   child.unref();

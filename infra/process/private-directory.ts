@@ -15,7 +15,7 @@ export interface PrivateDirectory extends AsyncDisposable {
  */
 export function makePrivateDirectory(kind: string, owner?: User): PrivateDirectory {
   const path = mkdtempSync(join("/tmp", `sluice-${kind}-`));
-  const janitor = cleanUpOnDeath({ directories: [path] });
+  const janitor = cleanUpOnDeath({ paths: [path] });
   chmodSync(path, 0o755);
   if (owner) chownSync(path, owner.uid, owner.gid);
   async function remove() {

@@ -19,7 +19,7 @@ export const append: Bench = {
   runs: 5,
   async run(context) {
     context.progress("starting Postgres");
-    const postgres = await startPostgres({ own: true });
+    const postgres = await startPostgres({ own: true, signal: context.signal });
     try {
       return await measure(context, postgres.url);
     } finally {

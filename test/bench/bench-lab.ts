@@ -19,7 +19,9 @@ const REASON = "to be measured";
 export async function startBenchLab(context: BenchContext, owner: AsyncDisposableStack): Promise<Lab> {
   context.progress("starting a lab of four servers");
   const folder = owner.use(makePrivateDirectory("bench"));
-  return owner.use(await startLab({ folder: join(folder.path, "lab"), agentProgram: await buildAgent() }));
+  const agentProgram = await buildAgent();
+  const { signal } = context;
+  return owner.use(await startLab({ folder: join(folder.path, "lab"), agentProgram, signal }));
 }
 
 /** A list of so many addresses, blocked on every server by a policy of its own; returns the kernel's set. */

@@ -1,3 +1,4 @@
+import { interruption } from "@sluice/infra/process/interruption";
 import { messageOf } from "@sluice/proto/base/errors";
 import { Command, InvalidArgumentError } from "commander";
 import type { Bench, BenchResult } from "./bench.ts";
@@ -24,37 +25,31 @@ if (options.list) for (const { name, what } of BENCHES) print(`${name.padEnd(12)
 else await runAll(chosen);
 
 async function runAll(benches: readonly Bench[]): Promise<void> {
-  const interrupted = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.once(signal, () => {
-      say("stopping; what was started is being taken away");
-      interrupted.abort(new Error("interrupted"));
-    });
-  }
+  const signal = interruption(() => say("stopping; what was started is being taken away"));
   const machine = describeMachine();
   if (!options.json) print(`${renderMachine(machine)}\n`);
   const results: BenchResult[] = [];
   const failed: { name: string; reason: string }[] = [];
   for (const bench of benches) {
     const { name, what, runs } = bench;
-    if (interrupted.signal.aborted) break;
+    if (signal.aborted) break;
     try {
       const findings = await bench.run({
         runs: options.runs ?? runs,
-        signal: interrupted.signal,
+        signal,
         progress: (text) => say(`${name}: ${text}`),
       });
       const result = { name, what, ...findings };
       results.push(result);
       if (!options.json) print(renderResult(result));
     } catch (error) {
-      if (interrupted.signal.aborted) break;
+      if (signal.aborted) break;
       failed.push({ name, reason: messageOf(error) });
       say(`${name} failed: ${messageOf(error)}`);
     }
   }
   if (options.json) print(JSON.stringify({ machine, results, failed }));
-  process.exitCode = interrupted.signal.aborted ? 130 : failed.length > 0 ? 1 : 0;
+  process.exitCode = signal.aborted ? 130 : failed.length > 0 ? 1 : 0;
 }
 
 function choose(names: readonly string[]): Bench[] {

@@ -1,0 +1,2 @@
+/** Stands in for the agent: it runs, and says nothing to anybody. */
+setInterval(() => undefined, 60_000);
