@@ -53,6 +53,11 @@ export const manifestRule = z.strictObject({
   /** the arguments after `-A CHAIN`, quoted as iptables-restore reads them */
   args: z.string(),
   origin: origin.optional(),
+  /**
+   * What the packets it matches are counted as. Absent: hits of its origin. `observed`: its origin would have decided
+   * about them. `nothing`: a step on the way.
+   */
+  counts: z.enum(["observed", "nothing"]).optional(),
 });
 export type ManifestRule = z.infer<typeof manifestRule>;
 

@@ -13,6 +13,8 @@ export const policyRule = z.strictObject({
   words: z.array(z.string()),
   /** said explicitly; else the compiler finds out from addresses, protocol and sets */
   family: z.union([z.literal(4), z.literal(6)]).optional(),
+  /** counts what it would do, and does it to no packet */
+  mode: z.literal("observe").optional(),
   line,
   column: z.int().min(1),
 });
@@ -131,6 +133,8 @@ export const policyDocument = z.strictObject({
   }),
   vars: z.record(z.string(), policyVar),
   order: z.int(),
+  /** no packet fares otherwise for this policy: what its rules would do is counted. Absent: they do it */
+  mode: z.literal("observe").optional(),
   sets: z.array(policySetDocument),
   firewall: z.strictObject({
     /** what happens to a packet that no rule decided, in the hook's tail */

@@ -5,8 +5,10 @@ import { readExternal } from "./external.ts";
 import { duration, type Field, freeText, integer, oneOf, parsed, withDefault } from "./fields.ts";
 import { ownChains, readFirewall } from "./firewall.ts";
 import { readGuards } from "./guards.ts";
+import { checkObserved } from "./observed.ts";
 import { readProbes, readProtect, readReach } from "./reachability.ts";
 import { createReader, DROPPED_MAX, type Reader, readFields, TooManyProblems } from "./reader.ts";
+import { modeField } from "./rule-check.ts";
 import type { RuleNames } from "./rule-names.ts";
 import { readSets } from "./sets.ts";
 import { readShaping } from "./shaping.ts";
@@ -39,6 +41,7 @@ const SHAPE = {
   targets: "nested",
   vars: "nested",
   order: withDefault(integer(-10_000, 10_000), 100),
+  mode: modeField,
   sets: "nested",
   firewall: "nested",
   blocks: "nested",
@@ -95,17 +98,20 @@ function readPolicy(reader: Reader, root: SourceNode): PolicyDocument | undefine
     external,
   };
   if (fields === undefined || targets === undefined) return undefined;
-  const { policy, description, order, drift, deadline } = fields;
-  return {
+  const { policy, description, order, mode, drift, deadline } = fields;
+  const document: PolicyDocument = {
     policy,
     description,
     targets,
     vars: Object.fromEntries([...vars].map(([name, { document }]) => [name, document])),
     order,
+    ...(mode === "observe" && { mode }),
     ...rest,
     drift,
     deadlineMs: deadline,
   };
+  checkObserved(reader, document, root);
+  return document;
 }
 
 function readRequiredTargets(reader: Reader, root: MapNode): PolicyDocument["targets"] | undefined {

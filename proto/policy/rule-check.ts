@@ -24,8 +24,9 @@ const FAMILY_OPTIONS: Readonly<Record<string, Family>> = { "-4": 4, "--ipv4": 4,
 
 const FAMILY_NAMES: Readonly<Record<string, Family>> = { ipv4: 4, ipv6: 6 };
 const familyField = optional(oneOf(["ipv4", "ipv6"]));
+export const modeField = optional(oneOf(["observe", "enforce"]));
 
-/** A rule: iptables' own words without `-A CHAIN`, or a map of those and the family. */
+/** A rule: iptables' own words without `-A CHAIN`, or a map of those, the family and the mode. */
 export function readRule(
   reader: Reader,
   node: SourceNode,
@@ -43,9 +44,13 @@ export function readRule(
       });
       return undefined;
     }
-    const fields = readFields(reader, node, { rule: "nested", family: familyField });
+    const fields = readFields(reader, node, { rule: "nested", family: familyField, mode: modeField });
     const family = FAMILY_NAMES[fields?.family ?? ""];
-    if (fields?.rule?.kind === "text") return checkRule(reader, fields.rule, family, table, names);
+    if (fields?.rule?.kind === "text") {
+      const checked = checkRule(reader, fields.rule, family, table, names);
+      if (fields.mode === "observe" && checked !== undefined) checked.rule.mode = "observe";
+      return checked;
+    }
     if (fields !== undefined)
       reader.problem(fields.rule ?? node, "rule is missing", { expected: "rule: the rule's text" });
     return undefined;

@@ -46,7 +46,8 @@ export function readMatches(
 function fits(reader: Reader, { rule, node }: CheckedRule, direction: Direction): boolean {
   // the words have lost their places on the way: the rule's own is near enough
   const words = rule.words.map((text) => ({ text, at: 0 }));
-  let isFit = true;
+  let isFit = rule.mode === undefined;
+  if (!isFit) reader.problem(node, "a match can't be observed", { expected: "a match without mode" });
   for (const { name, value, negated } of optionsOf(words)) {
     const message =
       OUT_OF_PLACE[name] ??

@@ -22,6 +22,8 @@ export interface Assembly {
   protect: Set<string>;
   probes: Manifest["probes"];
   reach: Manifest["reach"];
+  /** names of recent lists, and whose rules use them */
+  recent: { name: string; policy: string; isObserved: boolean }[];
 }
 
 export function createAssembly(input: CompileInput): Assembly {
@@ -39,5 +41,6 @@ export function createAssembly(input: CompileInput): Assembly {
     protect: new Set(),
     probes: [],
     reach: [],
+    recent: [],
   };
 }

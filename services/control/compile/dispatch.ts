@@ -30,6 +30,8 @@ export interface Dispatch {
   marks: Entry[];
   blocks: { list: string; families: readonly Family[]; origin: Origin }[];
   entries: Entry[];
+  /** at the end of the hook, before the tail's own rules: what observed policies would have dropped there */
+  asks: Entry[];
   tail: { verdict: "drop" | "reject"; log: string | undefined; origin: Origin } | undefined;
   /** one of the entries' rules can drop */
   drops: boolean;
@@ -39,6 +41,9 @@ export interface Entry {
   families: readonly Family[];
   words: readonly string[];
   origin: Origin;
+  counts?: ManifestRule["counts"];
+  /** no packet fares otherwise for it */
+  observed?: boolean;
 }
 
 const NEIGHBOUR_DISCOVERY = ["133", "134", "135", "136"];
@@ -56,6 +61,7 @@ export function createDispatches(): Map<string, Dispatch> {
         marks: [],
         blocks: [],
         entries: [],
+        asks: [],
         tail: undefined,
         drops: false,
       });
@@ -63,8 +69,9 @@ export function createDispatches(): Map<string, Dispatch> {
 }
 
 /** Whether protected packets are passed before anything else here. */
-export function passesProtected({ table, blocks, tail, drops }: Dispatch): boolean {
-  return table === "filter" || blocks.length > 0 || tail !== undefined || drops;
+export function passesProtected({ table, blocks, entries, tail, drops }: Dispatch): boolean {
+  const decides = table === "filter" && entries.some(({ observed }) => !observed);
+  return decides || blocks.length > 0 || tail !== undefined || drops;
 }
 
 export function renderDispatch(
@@ -72,12 +79,14 @@ export function renderDispatch(
   family: Family,
 ): { chains: ManifestChain[]; hooks: ManifestHook[] } {
   const { table, hook, tail } = dispatch;
+  // what another policy drops there is dropped whatever the observed ones say
+  const asks = tail === undefined ? entryRules(dispatch.asks, family) : [];
   const content = [
     ...entryRules(dispatch.marks, family),
     ...blockRules(dispatch, family),
     ...entryRules(dispatch.entries, family),
   ];
-  if (content.length === 0 && tail === undefined) return { chains: [], hooks: [] };
+  if (content.length === 0 && asks.length === 0 && tail === undefined) return { chains: [], hooks: [] };
 
   const marks = entryRules(dispatch.marks, family);
   const passes = passesProtected(dispatch) ? passRules(hook, family) : [];
@@ -88,15 +97,16 @@ export function renderDispatch(
     rules: [...marks, ...passes, ...content.slice(marks.length)],
   };
   const hooks: ManifestHook[] = [{ family, table, hook, chain: head.name, at: "head" }];
-  if (tail === undefined) return { chains: [head], hooks };
-  const end: ManifestChain = { family, table, name: tailChain(hook), rules: tailRules(tail) };
+  if (tail === undefined && asks.length === 0) return { chains: [head], hooks };
+  const rules = tail === undefined ? asks : tailRules(tail);
+  const end: ManifestChain = { family, table, name: tailChain(hook), rules };
   return { chains: [head, end], hooks: [...hooks, { family, table, hook, chain: end.name, at: "tail" }] };
 }
 
 function entryRules(entries: readonly Entry[], family: Family): ManifestRule[] {
   return entries
     .filter((entry) => entry.families.includes(family))
-    .map(({ words, origin }) => ({ args: quoteWords(words), origin }));
+    .map(({ words, origin, counts }) => ({ args: quoteWords(words), origin, ...(counts && { counts }) }));
 }
 
 function blockRules({ hook, blocks }: Dispatch, family: Family): ManifestRule[] {
@@ -111,15 +121,19 @@ function blockRules({ hook, blocks }: Dispatch, family: Family): ManifestRule[] 
 }
 
 function passRules(hook: HookName, family: Family): ManifestRule[] {
-  const accept = (words: readonly string[]) => ({ args: quoteWords([...words, "-j", "ACCEPT"]) });
+  return passMatches(hook, family).map((words) => ({ args: quoteWords([...words, "-j", "ACCEPT"]) }));
+}
+
+/** What no policy may cut off, as matches. */
+export function passMatches(hook: HookName, family: Family): string[][] {
   const protect = protectSet(family);
-  if (hook === "FORWARD") return [accept(matchSet(protect, "src")), accept(matchSet(protect, "dst"))];
+  if (hook === "FORWARD") return [matchSet(protect, "src"), matchSet(protect, "dst")];
   const [device, end] = isInward(hook) ? ["-i", "src"] : ["-o", "dst"];
   return [
-    accept([device, "lo"]),
-    accept(matchSet(protect, end)),
-    accept(["-p", "tcp", ...matchSet(controlSet(family), `${end},${end}`)]),
-    ...(family === 6 ? neighbourRules(hook).map(accept) : []),
+    [device, "lo"],
+    matchSet(protect, end),
+    ["-p", "tcp", ...matchSet(controlSet(family), `${end},${end}`)],
+    ...(family === 6 ? neighbourRules(hook) : []),
   ];
 }
 
@@ -138,13 +152,15 @@ function neighbourRules(hook: HookName): string[][] {
 
 function tailRules({ verdict, log, origin }: NonNullable<Dispatch["tail"]>): ManifestRule[] {
   const end = { args: verdict === "drop" ? "-j DROP" : "-j REJECT", origin };
-  return log === undefined ? [end] : [{ args: quoteWords(["-j", "LOG", "--log-prefix", log]), origin }, end];
+  return log === undefined
+    ? [end]
+    : [{ args: quoteWords(["-j", "LOG", "--log-prefix", log]), origin, counts: "nothing" }, end];
 }
 
-function matchSet(set: string, flags: string): string[] {
+export function matchSet(set: string, flags: string): string[] {
   return ["-m", "set", "--match-set", set, flags];
 }
 
-function isInward(hook: HookName): boolean {
+export function isInward(hook: HookName): boolean {
   return hook === "PREROUTING" || hook === "INPUT";
 }

@@ -13,6 +13,7 @@ import { HOOKS_OF } from "@sluice/proto/policy/firewall";
 import type { ChainNames } from "@sluice/proto/policy/rule-targets";
 import { quoteWords } from "@sluice/proto/policy/rule-words";
 import type { Reporter } from "./findings.ts";
+import type { Observer } from "./observe.ts";
 import { type CompiledRule, compileRule, type RuleScope } from "./rule.ts";
 
 /** One chain of a policy: its rules in a built-in hook, or a chain of its own. */
@@ -68,12 +69,13 @@ export function compileChains(
 export function renderChains(
   compiled: readonly CompiledChain[],
   families: readonly Family[],
+  observer: Observer,
 ): ManifestChain[] {
   return families.flatMap((family) => {
     const used = new Set(
       compiled.flatMap((chain) =>
-        rulesOf(chain, family).flatMap(({ next }) =>
-          next ? [chainKey({ table: chain.table, name: next.chain })] : [],
+        rulesOf(chain, family).flatMap(({ next, observed }) =>
+          next && !observed ? [chainKey({ table: chain.table, name: next.chain })] : [],
         ),
       ),
     );
@@ -83,7 +85,9 @@ export function renderChains(
         family,
         table: chain.table,
         name: chain.kernelName,
-        rules: rulesOf(chain, family).map((rule) => renderRule(rule, family)),
+        rules: rulesOf(chain, family).map((rule) =>
+          rule.observed ? observer.lone(rule, chain.table, family) : renderRule(rule, family),
+        ),
       }));
   });
 }
@@ -93,7 +97,8 @@ export function rulesOf(chain: CompiledChain, family: Family): CompiledRule[] {
 }
 
 export function renderRule(rule: CompiledRule, family: Family): ManifestRule {
-  return { args: quoteWords(rule.words(family)), origin: rule.origin };
+  const { origin, counts } = rule;
+  return { args: quoteWords(rule.words(family)), origin, ...(counts && { counts }) };
 }
 
 /** Whether a packet that enters this hook can be dropped by a rule of these chains. */
@@ -105,6 +110,7 @@ export function canDrop(compiled: readonly CompiledChain[], table: TableName, ho
   const seen = new Set<string>([hook]);
   for (const name of seen)
     for (const rule of inTable.get(name)?.rules ?? []) {
+      if (rule.observed) continue;
       if (rule.drops) return true;
       if (rule.next !== undefined) seen.add(rule.next.chain);
     }

@@ -1,10 +1,10 @@
 import { FAMILIES, type Family, policyChain, reachSet } from "@sluice/proto/base/names";
-import type { ManifestChain, ManifestRule } from "@sluice/proto/manifest/manifest";
+import type { Origin } from "@sluice/proto/manifest/manifest";
 import type { PolicyGuard } from "@sluice/proto/policy/document";
-import { quoteWords } from "@sluice/proto/policy/rule-words";
-import type { Entry } from "./dispatch.ts";
+import { effectOf } from "@sluice/proto/policy/effect";
 import type { Reporter } from "./findings.ts";
-import { recentTooSmall } from "./rule.ts";
+import type { CompiledChain } from "./firewall.ts";
+import { type CompiledRule, recentTooSmall } from "./rule.ts";
 
 /**
  * A guard against password guessing: the ladder of the `recent` match, as its authors give it.
@@ -17,19 +17,15 @@ import { recentTooSmall } from "./rule.ts";
  * A recent list is found by its name alone, and both families share it, so the name carries policy and guard.
  */
 export interface CompiledGuard {
-  entries: Entry[];
-  chains: ManifestChain[];
+  /** what leads to it, in the hook */
+  jumps: CompiledRule[];
+  chains: CompiledChain[];
 }
 
 /** multiport takes 15 ports in a rule, a range counts as two. */
 const PORTS_IN_A_RULE = 15;
 
-export function compileGuard(
-  guard: PolicyGuard,
-  recentMaxHits: number,
-  families: readonly Family[],
-  report: Reporter,
-): CompiledGuard {
+export function compileGuard(guard: PolicyGuard, recentMaxHits: number, report: Reporter): CompiledGuard {
   const path = `guards.${guard.name}`;
   const at = { line: guard.line, path };
   const origin = report.origin(at);
@@ -41,28 +37,53 @@ export function compileGuard(
     }
   });
 
-  const chain = policyChain(report.policy, `g-${guard.name}`);
-  const banChain = policyChain(report.policy, `g-${guard.name}-ban`);
-  const rule = (words: readonly string[]): ManifestRule => ({ args: quoteWords(words), origin });
+  const chain = `g-${guard.name}`;
+  const banChain = `${chain}-ban`;
+  const rule = (words: readonly string[]): CompiledRule => ruleOf(words, { chain, banChain }, report, origin);
   const rules = ladder(guard, (step) => `sl:${report.policy}:${guard.name}:${step}`, banChain);
+  const control: CompiledRule = {
+    ...rule(["-j", "RETURN"]),
+    words: (family) => [...fromControl(family), "-j", "RETURN"],
+    matches: fromControl,
+  };
   return {
-    entries: portMatches(guard.ports).map((match) => ({
-      families: FAMILIES,
-      words: ["-p", guard.protocol, ...match, "-m", "conntrack", "--ctstate", "NEW", "-j", chain],
-      origin,
-    })),
-    chains: families.flatMap((family) => [
-      {
-        family,
-        table: "filter" as const,
-        name: chain,
-        rules: [
-          rule(["-m", "set", "--match-set", reachSet(family), "src", "-j", "RETURN"]),
-          ...rules.ladder.map(rule),
-        ],
-      },
-      { family, table: "filter" as const, name: banChain, rules: rules.ban.map(rule) },
-    ]),
+    jumps: portMatches(guard.ports).map((match) =>
+      rule(["-p", guard.protocol, ...match, "-m", "conntrack", "--ctstate", "NEW", "-j", chain]),
+    ),
+    chains: [
+      chainOf(chain, [control, ...rules.ladder.map(rule)], report, origin),
+      chainOf(banChain, rules.ban.map(rule), report, origin),
+    ],
+  };
+}
+
+function fromControl(family: Family): string[] {
+  return ["-m", "set", "--match-set", reachSet(family), "src"];
+}
+
+function chainOf(name: string, rules: CompiledRule[], report: Reporter, origin: Origin): CompiledChain {
+  const kernelName = policyChain(report.policy, name);
+  return { table: "filter", name, kernelName, hook: undefined, rules, origin };
+}
+
+/** The guard's hits are the packets that it drops; all its other rules are steps on the way. */
+function ruleOf(
+  words: readonly string[],
+  own: Readonly<Record<string, string>>,
+  report: Reporter,
+  origin: Origin,
+): CompiledRule {
+  const target = words.at(-2) === "-j" ? words.at(-1) : undefined;
+  const next = Object.values(own).find((name) => name === target);
+  const matches = target === undefined ? words : words.slice(0, -2);
+  const inKernel = next === undefined ? words : [...words.slice(0, -1), policyChain(report.policy, next)];
+  const { effect } = effectOf(words, { isOwnChain: (name) => name === next, isForeignSet: () => false });
+  return {
+    ...{ effect, origin, observed: false, drops: effect === "drop", families: [...FAMILIES] },
+    next: next === undefined ? undefined : { chain: next, goto: false },
+    words: () => [...inKernel],
+    matches: () => [...matches],
+    ...(effect !== "drop" && { counts: "nothing" as const }),
   };
 }
 

@@ -1,23 +1,26 @@
-import type { HookName, TableName } from "@sluice/proto/manifest/manifest";
+import { type Family, policyChain } from "@sluice/proto/base/names";
+import type { HookName, Origin, TableName } from "@sluice/proto/manifest/manifest";
 import { canonicalEntry } from "@sluice/proto/policy/addresses";
 import type { PolicyDocument } from "@sluice/proto/policy/document";
 import { HOOKS_OF } from "@sluice/proto/policy/firewall";
 import type { Assembly } from "./assembly.ts";
-import type { Dispatch } from "./dispatch.ts";
+import type { Dispatch, Entry } from "./dispatch.ts";
 import { compileExternal } from "./external.ts";
 import { listed, placeOf, type Reporter, type Spot } from "./findings.ts";
 import { type CompiledChain, canDrop, chainNames, compileChains, renderChains, rulesOf } from "./firewall.ts";
-import { compileGuard } from "./guards.ts";
+import { type CompiledGuard, compileGuard } from "./guards.ts";
 import { compareText } from "./input.ts";
 import { takeNames } from "./names-taken.ts";
+import { createObserver, type Observer } from "./observe.ts";
+import { type Extra, exemptOf, recentLists, withExtra } from "./observe-policy.ts";
 import { compileSets, createSetScope } from "./sets.ts";
 import { addShaping, renderShapeChain } from "./shaping.ts";
 import { substituteVariables } from "./variables.ts";
 
 /** Adds one policy to what its server is to hold; returns it as it is on this server, with its variables replaced. */
-export function addPolicy(assembly: Assembly, written: PolicyDocument, report: Reporter): PolicyDocument {
+export function addPolicy(assembly: Assembly, asWritten: PolicyDocument, report: Reporter): PolicyDocument {
   const { input, families } = assembly;
-  const document = substituteVariables(written, input.server, report);
+  const document = substituteVariables(asWritten, input.server, report);
   takeNames(document, assembly.taken, report);
 
   const sets = createSetScope(document, input.lists);
@@ -34,13 +37,51 @@ export function addPolicy(assembly: Assembly, written: PolicyDocument, report: R
   };
 
   assembly.sets.push(...compileSets(document, scope.findSet, input.facts, families, report));
-  addBlocks(assembly, document, report);
-  addGuards(assembly, document, report);
-  const chains = compileChains(document.policy, document.firewall.chains, scope);
-  addChains(assembly, chains);
-  addDefaults(assembly, document, report);
+  const blocks = knownBlocks(assembly, document, report);
+  const guards = document.guards.map((guard) => compileGuard(guard, scope.recentMaxHits, report));
+  const written = compileChains(document.policy, document.firewall.chains, scope);
+  const guardChains = guards.flatMap(({ chains }) => chains);
+  const extra = { blocks, guardJumps: guards.flatMap(({ jumps }) => jumps) };
+  const chains =
+    document.mode === "observe"
+      ? withExtra(written, extra, document.policy, report.origin({ line: 1, path: "mode" }))
+      : written;
+  const all = [...chains, ...guardChains];
+  const observer = createObserver({
+    facts: input.facts,
+    report,
+    chains: all,
+    exempt: exemptOf(document, extra, input, all),
+    takeName: (table, name) =>
+      assembly.taken.take(
+        table,
+        name,
+        `what is observed of ${document.policy}`,
+        { line: 1, path: "mode" },
+        report,
+      ),
+  });
+  checkRecent(assembly, document, report);
+  checkDefaults(assembly, document, report);
+  if (document.mode === "observe") {
+    observeHooks(assembly, document, chains, observer, report);
+  } else {
+    addBlocks(assembly, blocks);
+    addGuards(assembly, guards);
+    addChains(assembly, written, guardChains, observer);
+    addDefaults(assembly, document, report);
+    addProtected(assembly, document, report);
+  }
+  assembly.chains.push(...observer.chains);
 
-  const rules = addShaping(assembly.shaping, document.shaping, written.shaping, input.facts, families, scope);
+  const rules = addShaping(
+    assembly.shaping,
+    document.shaping,
+    asWritten.shaping,
+    input.facts,
+    families,
+    scope,
+  );
   for (const family of families)
     for (const chain of renderShapeChain(document.policy, rules, family)) {
       assembly.chains.push(chain);
@@ -63,9 +104,11 @@ export function dispatchOf({ dispatches }: Assembly, table: TableName, hook: Hoo
   return dispatch;
 }
 
-function addBlocks(assembly: Assembly, { blocks }: PolicyDocument, report: Reporter): void {
+type Block = Extra["blocks"][number];
+
+function knownBlocks(assembly: Assembly, { blocks }: PolicyDocument, report: Reporter): Block[] {
   const { lists } = assembly.input;
-  for (const [index, { list, direction, line }] of blocks.entries()) {
+  return blocks.flatMap(({ list, direction, line }, index) => {
     const at: Spot = { line, path: `blocks[${index}]` };
     const known = Object.hasOwn(lists, list) ? lists[list] : undefined;
     if (known === undefined) {
@@ -74,7 +117,7 @@ function addBlocks(assembly: Assembly, { blocks }: PolicyDocument, report: Repor
         "one that `sluice list create` made: there is none",
       );
       report.problem(at, `there is no list ${list}`, { found: list, expected: names });
-      continue;
+      return [];
     }
     assembly.lists.add(list);
     const hooks = (
@@ -83,25 +126,34 @@ function addBlocks(assembly: Assembly, { blocks }: PolicyDocument, report: Repor
         ["out", "OUTPUT"],
       ] as const
     ).filter(([way]) => direction === "both" || direction === way);
-    for (const [, hook] of hooks) {
+    return [
+      { list, families: known.families, hooks: hooks.map(([, hook]) => hook), origin: report.origin(at) },
+    ];
+  });
+}
+
+function addBlocks(assembly: Assembly, blocks: readonly Block[]): void {
+  for (const { list, families, hooks, origin } of blocks)
+    for (const hook of hooks) {
       const dispatch = dispatchOf(assembly, "raw", hook);
       if (!dispatch.blocks.some((block) => block.list === list))
-        dispatch.blocks.push({ list, families: known.families, origin: report.origin(at) });
+        dispatch.blocks.push({ list, families, origin });
     }
-  }
 }
 
-function addGuards(assembly: Assembly, { guards }: PolicyDocument, report: Reporter): void {
-  const { recentMaxHits } = assembly.input.facts.capabilities;
-  for (const guard of guards) {
-    const compiled = compileGuard(guard, recentMaxHits, assembly.families, report);
-    dispatchOf(assembly, "filter", "INPUT").entries.push(...compiled.entries);
-    assembly.chains.push(...compiled.chains);
-  }
+function addGuards(assembly: Assembly, guards: readonly CompiledGuard[]): void {
+  const { entries } = dispatchOf(assembly, "filter", "INPUT");
+  for (const { words, families, origin, counts } of guards.flatMap(({ jumps }) => jumps))
+    entries.push({ words: words(4), families, origin, counts });
 }
 
-function addChains(assembly: Assembly, chains: readonly CompiledChain[]): void {
-  assembly.chains.push(...renderChains(chains, assembly.families));
+function addChains(
+  assembly: Assembly,
+  chains: readonly CompiledChain[],
+  guardChains: readonly CompiledChain[],
+  observer: Observer,
+): void {
+  assembly.chains.push(...renderChains([...chains, ...guardChains], assembly.families, observer));
   for (const chain of chains) {
     if (chain.hook === undefined) continue;
     const dispatch = dispatchOf(assembly, chain.table, chain.hook);
@@ -110,19 +162,80 @@ function addChains(assembly: Assembly, chains: readonly CompiledChain[]): void {
       families: assembly.families.filter((family) => rulesOf(chain, family).length > 0),
       words: ["-j", chain.kernelName],
       origin: chain.origin,
+      counts: "nothing",
     });
+  }
+}
+
+/** Into each hook of an observed policy, and at the end of those with a default once more. */
+function observeHooks(
+  assembly: Assembly,
+  { policy, firewall }: PolicyDocument,
+  chains: readonly CompiledChain[],
+  observer: Observer,
+  report: Reporter,
+): void {
+  for (const chain of chains) {
+    if (chain.hook === undefined) continue;
+    for (const family of assembly.families) {
+      if (rulesOf(chain, family).length === 0) continue;
+      const words = ["-j", observer.enter(chain, family)];
+      dispatchOf(assembly, chain.table, chain.hook).entries.push(passing(words, family, chain.origin));
+    }
+  }
+  for (const { hook, line } of firewall.defaults) {
+    if (!HOOKS_OF.filter.includes(hook)) continue; // a problem already
+    const origin = report.origin(defaultAt(hook, line));
+    const asked = chains.find((chain) => chain.table === "filter" && chain.hook === hook) ?? {
+      ...{ table: "filter", name: hook, kernelName: policyChain(policy, hook), hook, rules: [], origin },
+    };
+    for (const family of assembly.families)
+      dispatchOf(assembly, "filter", hook).asks.push(
+        passing(["-j", observer.ask(asked, family, origin)], family, origin),
+      );
+  }
+}
+
+function passing(words: string[], family: Family, origin: Origin): Entry {
+  return { words, families: [family], origin, observed: true, counts: "nothing" };
+}
+
+function defaultAt(hook: HookName, line: number): Spot {
+  return { line, path: `firewall.filter.${hook}.default` };
+}
+
+/** The kernel has one recent list of a name: what an observed policy writes to it, another must not read. */
+function checkRecent({ recent }: Assembly, document: PolicyDocument, report: Reporter): void {
+  const isObserved = document.mode === "observe";
+  for (const [name, at] of recentLists(document)) {
+    const other = recent.find((one) => one.name === name && (one.isObserved || isObserved));
+    if (other !== undefined)
+      report.problem(
+        at,
+        `the recent list ${name} is also used by ${other.policy}, and one of them is observed`,
+        {
+          found: name,
+          expected: "a name that no other policy uses",
+        },
+      );
+  }
+  for (const name of recentLists(document).keys()) recent.push({ name, policy: document.policy, isObserved });
+}
+
+function checkDefaults(assembly: Assembly, { firewall }: PolicyDocument, report: Reporter): void {
+  for (const { hook, log, line } of firewall.defaults) {
+    const at = defaultAt(hook, line);
+    if (!HOOKS_OF.filter.includes(hook))
+      report.problem(at, `the table filter has no ${hook}`, { expected: HOOKS_OF.filter.join(", ") });
+    else if (log !== undefined) checkLog(assembly, log, at, report);
   }
 }
 
 /** A hook has one end: two policies must want the same. */
 function addDefaults(assembly: Assembly, { firewall }: PolicyDocument, report: Reporter): void {
   for (const { hook, verdict, log, line } of firewall.defaults) {
-    const at: Spot = { line, path: `firewall.filter.${hook}.default` };
-    if (!HOOKS_OF.filter.includes(hook)) {
-      report.problem(at, `the table filter has no ${hook}`, { expected: HOOKS_OF.filter.join(", ") });
-      continue;
-    }
-    if (log !== undefined) checkLog(assembly, log, at, report);
+    if (!HOOKS_OF.filter.includes(hook)) continue; // a problem already
+    const at = defaultAt(hook, line);
     const dispatch = dispatchOf(assembly, "filter", hook);
     const { tail } = dispatch;
     if (tail !== undefined && (tail.verdict !== verdict || tail.log !== log))
@@ -151,7 +264,7 @@ function checkLog({ input }: Assembly, log: string, at: Spot, report: Reporter):
     });
 }
 
-function addAddresses(assembly: Assembly, document: PolicyDocument, report: Reporter): void {
+function addProtected(assembly: Assembly, document: PolicyDocument, report: Reporter): void {
   for (const [index, { text, line }] of document.protect.entries()) {
     const at: Spot = { line, path: `protect[${index}]` };
     const entry = canonicalEntry(text)?.entry;
@@ -161,6 +274,9 @@ function addAddresses(assembly: Assembly, document: PolicyDocument, report: Repo
       report.problem(at, "protecting every address would leave nothing to drop", { found: text });
     else assembly.protect.add(entry);
   }
+}
+
+function addAddresses(assembly: Assembly, document: PolicyDocument, report: Reporter): void {
   for (const [index, { tcp, line }] of document.probes.entries()) {
     const at: Spot = { line, path: `probes[${index}]` };
     const probe = canonicalProbe(tcp);

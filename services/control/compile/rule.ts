@@ -1,7 +1,8 @@
 import { sha256Hex } from "@sluice/proto/base/digest";
 import { FAMILIES, type Family, policyChain } from "@sluice/proto/base/names";
-import type { Origin, TableName } from "@sluice/proto/manifest/manifest";
+import type { ManifestRule, Origin, TableName } from "@sluice/proto/manifest/manifest";
 import type { PolicyRule } from "@sluice/proto/policy/document";
+import { type Effect, effectOf } from "@sluice/proto/policy/effect";
 import { type ChainNames, findTarget } from "@sluice/proto/policy/rule-targets";
 import { listed, type Reporter, type Spot } from "./findings.ts";
 import { type FamilyReason, familyOfText, familyReasons } from "./rule-family.ts";
@@ -22,6 +23,12 @@ export interface CompiledRule {
   next: { chain: string; goto: boolean } | undefined;
   /** it can end a packet by itself */
   drops: boolean;
+  effect: Effect;
+  /** its words without the target */
+  matches(family: Family): string[];
+  /** it does to no packet what it would do */
+  observed: boolean;
+  counts?: ManifestRule["counts"];
   origin: Origin;
 }
 
@@ -65,6 +72,7 @@ export function compileRule(rule: PolicyRule, path: string, scope: RuleScope): C
   const reasons: FamilyReason[] =
     rule.family === undefined ? [] : [{ family: rule.family, because: `family: ${rule.family}` }];
   const rewrites = new Map<number, Rewrite>();
+  const ofTarget = new Set<number>();
   const compiled = { next: undefined as CompiledRule["next"], drops: false };
 
   checkText(words, at, scope.report);
@@ -73,6 +81,7 @@ export function compileRule(rule: PolicyRule, path: string, scope: RuleScope): C
     if (option.name === "--source" || option.name === "--destination") checkAddress(option, at, scope.report);
     if (option.name === "--hitcount") checkHits(option, at, scope);
     if (option.name === "--jump" || option.name === "--goto") followJump(option);
+    for (const at of targetWords(option)) ofTarget.add(at);
     if (SET_OPTIONS.has(option.name)) followSet(option);
     if (option.name === "--hashlimit-name") renameHashlimit(option);
   }
@@ -119,6 +128,10 @@ export function compileRule(rule: PolicyRule, path: string, scope: RuleScope): C
     rewrites.set(option.at, set.kernelName);
   }
 
+  function rewritten(family: Family) {
+    return words.map((word, index) => ({ word: rewrites.get(index)?.(family) ?? word, index }));
+  }
+
   function renameHashlimit(option: RuleOption): void {
     const name = hashlimitName(option.value ?? "", words);
     rewrites.set(option.at, () => name);
@@ -127,9 +140,31 @@ export function compileRule(rule: PolicyRule, path: string, scope: RuleScope): C
   return {
     ...compiled,
     families: agreed(reasons, at, scope.report),
-    words: (family) => words.map((word, index) => rewrites.get(index)?.(family) ?? word),
+    effect: effectOf(words, {
+      isOwnChain: (name) => scope.chains.own.get(scope.table)?.has(name) ?? false,
+      isForeignSet: () => false,
+    }).effect,
+    words: (family) => rewritten(family).map(({ word }) => word),
+    matches: (family) => rewritten(family).flatMap(({ word, index }) => (ofTarget.has(index) ? [] : [word])),
+    observed: rule.mode === "observe",
     origin: scope.report.origin(at),
   };
+}
+
+/** Options of the targets that end a packet, and how many words each takes beside its name. */
+const TARGET_OPTIONS: Readonly<Record<string, number>> = {
+  "--jump": 1,
+  "--goto": 1,
+  "--reject-with": 1,
+  "--tarpit": 0,
+  "--honeypot": 0,
+  "--delude": 0,
+};
+
+/** The indexes of an option's words, where it says what becomes of the packet. */
+function targetWords({ name, at }: RuleOption): number[] {
+  const values = TARGET_OPTIONS[name];
+  return values === undefined ? [] : Array.from({ length: values + 1 }, (_, index) => at - 1 + index);
 }
 
 /** The families that all reasons allow. */

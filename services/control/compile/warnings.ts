@@ -22,9 +22,10 @@ export function addWarnings(
         `${placeOf(tail.origin)}: INPUT ends in ${tail.verdict} and no policy has \`reach\`: ` +
           "nothing proves after a change that you can still get in",
       );
-    if ((table === "mangle" || table === "raw") && entries.length > 0 && passesProtected(dispatch))
+    const deciding = entries.filter(({ observed }) => !observed);
+    if ((table === "mangle" || table === "raw") && deciding.length > 0 && passesProtected(dispatch))
       warn(
-        `${entries.map(({ origin }) => placeOf(origin)).join(", ")}: something can drop in ${table} ${hook}, ` +
+        `${deciding.map(({ origin }) => placeOf(origin)).join(", ")}: something can drop in ${table} ${hook}, ` +
           "so protected addresses pass before these rules and see none of them",
       );
   }
