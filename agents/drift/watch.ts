@@ -35,7 +35,7 @@ export interface Watch {
   close(): Promise<void>;
 }
 
-const DEBOUNCE_MS = 25;
+const DEBOUNCE_MS = 10;
 const FIRST_REREAD_MS = 50;
 
 export function startWatch(options: WatchOptions): Watch {

@@ -142,7 +142,7 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
     const repaired = checked.differences.filter((one) => !left.some((other) => sameObject(one, other)));
     if (writes > 0 && repaired.length > 0) {
       const repairedMs = round(parts.clock.nowMs() - sinceMs);
-      parts.log("drift repaired", { objects: namesOf(repaired), ...by, repairedMs });
+      parts.log("drift repaired", { objects: namesOf(repaired), ...by, ...detected, repairedMs });
       await pace.tell({
         ...drift,
         differences: repaired.slice(0, TOLD_MAX),

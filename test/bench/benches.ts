@@ -2,9 +2,21 @@ import { append } from "./append.ts";
 import { applyRules } from "./apply-rules.ts";
 import { applySet } from "./apply-set.ts";
 import type { Bench } from "./bench.ts";
+import { changes } from "./changes.ts";
+import { drift } from "./drift.ts";
 import { idle } from "./idle.ts";
 import { listAdd } from "./list-add.ts";
 import { noChange } from "./no-change.ts";
 import { rollout } from "./rollout.ts";
 
-export const BENCHES: readonly Bench[] = [append, applySet, applyRules, noChange, listAdd, rollout, idle];
+export const BENCHES: readonly Bench[] = [
+  append,
+  applySet,
+  applyRules,
+  changes,
+  drift,
+  noChange,
+  listAdd,
+  rollout,
+  idle,
+];

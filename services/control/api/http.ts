@@ -27,6 +27,8 @@ export interface Health {
 }
 
 const HEALTH_MS = 2_000;
+/** Longer than callers keep a connection that they don't use: who is closed on in mid-call can't know what became of it. */
+const KEEP_ALIVE_MS = 72_000;
 const MOST_BYTES = 32 * 1024 * 1024;
 
 /** The API on all these addresses at once. */
@@ -39,7 +41,7 @@ export async function serveHttp(
   const servers: Server[] = [];
   const urls: string[] = [];
   for (const listen of listens) {
-    const server = createServer(app.routing);
+    const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, app.routing);
     urls.push(await listenOn(server, listen));
     servers.push(server);
   }
