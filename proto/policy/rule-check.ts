@@ -77,10 +77,11 @@ function checkRule(
   const goesTo: string[] = [];
   const familyWords = new Set<number>();
   let lastMatch = "";
+  let target = "";
   for (const option of optionsOf(words)) {
     const { name, value, index, at } = option;
     const place = node.placeAt(at);
-    const fault = optionFault(name);
+    const fault = optionFault(name, target);
     if (fault !== undefined) {
       reader.problem(node, fault.message, { place, found: name, expected: fault.expected });
       continue;
@@ -99,6 +100,7 @@ function checkRule(
     else if (ADDRESS_OPTIONS.has(name)) checkAddresses(reader, node, option, names.vars, ofFamily);
     else if (SET_OPTIONS.has(name)) checkSetName(reader, node, option, names);
     else if (["-j", "--jump", "-g", "--goto"].includes(name)) {
+      target = value?.text ?? "";
       const own = checkTarget(reader, node, option, table, names);
       if (own !== undefined) goesTo.push(own);
     }

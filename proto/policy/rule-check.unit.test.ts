@@ -15,6 +15,9 @@ describe("a rule that is more or less than one rule is refused at the word", () 
     ["‸-D INPUT 1", "-D has no place in a rule"],
     ["‸-R INPUT 1", "-R has no place in a rule"],
     ["‸-N x", "-N has no place in a rule"],
+    ["‸--new x", "--new has no place in a rule"],
+    ["‸--new -j CLUSTERIP", "--new has no place in a rule"],
+    ["-m comment --comment -j -j DROP ‸--new x", "--new has no place in a rule"],
     ["‸-X x", "-X has no place in a rule"],
     ["‸-P INPUT DROP", "-P has no place in a rule"],
     ["‸-F", "-F has no place in a rule"],
@@ -88,6 +91,11 @@ test.each([
   "-m comment --comment --jump -j LOG --log-prefix -x",
   "-m statistic --mode random --probability -0.5 -j DROP",
 ])("a text is a text, whatever it looks like: %s", (text) => {
+  expect(ruleOf(text)?.text).toBe(text);
+});
+
+test("an option of a target is one after the target's name, whatever it is short for elsewhere", () => {
+  const text = "-d 192.0.2.7 -j CLUSTERIP --new --hashmode sourceip --total-nodes 2 --local-node 1";
   expect(ruleOf(text)?.text).toBe(text);
 });
 

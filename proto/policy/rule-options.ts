@@ -74,6 +74,8 @@ const FORBIDDEN_LONG = [
 
 /** Shortened forms of the above that are options of a match in their own right: recent's, policy's, and iptables' own. */
 const IN_THEIR_OWN_RIGHT = new Set(["set", "pol", "proto"]);
+/** The same for options of a target, which are its own only after its name. */
+const OF_TARGETS: Readonly<Record<string, string>> = { "--new": "CLUSTERIP" };
 
 /** `--option=value` and `-sVALUE` in two words each, as getopt reads them; texts and everything else as they are. */
 export function separateValues(words: readonly RuleWord[]): RuleWord[] {
@@ -126,8 +128,8 @@ function isOption(word: string): boolean {
   return /^-./s.test(word) && (/^-[46]+$/.test(word) || !/^-\d+(\.\d+)?$/.test(word));
 }
 
-/** Why a rule can't have this option, and what to do instead; undefined where it can. */
-export function optionFault(name: string): { message: string; expected: string } | undefined {
+/** Why a rule can't have this option after this target, and what to do instead; undefined where it can. */
+export function optionFault(name: string, target: string): { message: string; expected: string } | undefined {
   const single = "a rule alone: matches and a target";
   if (hasVariable(name))
     return { message: "an option can't come from a variable", expected: "the option itself" };
@@ -136,6 +138,7 @@ export function optionFault(name: string): { message: string; expected: string }
     return { message: `${name} has no place in a rule`, expected: single };
   }
   const long = name.slice(2);
+  if (OF_TARGETS[name] === target) return undefined;
   if (IN_THEIR_OWN_RIGHT.has(long)) return undefined;
   const read = READ_LONG.find((option) => option.startsWith(long));
   const forbidden = FORBIDDEN_LONG.find((option) => option.startsWith(long));

@@ -28,6 +28,7 @@ const ADDRESS_OPTIONS = new Set([
   "--vaddr",
   "--src-pfx",
   "--dst-pfx",
+  "--mask",
 ]);
 
 const PROTOCOLS: ReadonlyMap<string, Family> = new Map(
@@ -52,6 +53,7 @@ const MATCHES: ReadonlyMap<string, Family> = new Map(
     icmp: 4,
     ttl: 4,
     realm: 4,
+    osf: 4,
     icmp6: 6,
     icmpv6: 6,
     hl: 6,
@@ -62,6 +64,7 @@ const MATCHES: ReadonlyMap<string, Family> = new Map(
     ipv6header: 6,
     eui64: 6,
     mh: 6,
+    srh: 6,
   }),
 );
 const TARGETS: ReadonlyMap<string, Family> = new Map(
@@ -80,6 +83,8 @@ const OPTIONS: ReadonlyMap<string, Family> = new Map([
   ["--fragment", 4],
   ["--icmpv6-type", 6],
 ]);
+/** Types of addresses that IPv6's addrtype doesn't know. */
+const ADDRESS_TYPES4 = /^(broadcast|prohibit|throw|nat|xresolve)$/i;
 const REJECTS6 = new Set([
   "no-route",
   "adm-prohibited",
@@ -104,6 +109,9 @@ export function familyReasons(option: RuleOption): FamilyReason[] {
       return only(TARGETS.get(value));
     case "--reject-with":
       return only(rejectFamily(value));
+    case "--src-type":
+    case "--dst-type":
+      return only(value.split(",").some((type) => ADDRESS_TYPES4.test(type)) ? 4 : undefined);
     default: {
       const family = OPTIONS.get(name);
       return family === undefined ? [] : [{ family, because: name }];
