@@ -11,6 +11,7 @@ import { compile } from "./compile/compile.ts";
 import { Hub } from "./context/hub.ts";
 import { randomIds } from "./context/ids.ts";
 import { KeyedQueue } from "./context/keyed-queue.ts";
+import { createListening } from "./context/listening.ts";
 import type { Clock, Ids, Logger, Services, Timings } from "./context/services.ts";
 import { type Authority, agentJwt } from "./link/authority.ts";
 import { type ControlLink, createControlLink } from "./link/control-link.ts";
@@ -169,6 +170,7 @@ async function createServices(
     compile,
     parsePolicy,
     queue: new KeyedQueue(),
+    listening: createListening(clock),
     hub: new Hub(),
     documents: new Documents(parsePolicy),
     pulses,

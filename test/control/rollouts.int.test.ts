@@ -119,6 +119,23 @@ test("a server that stays silent past its deadline halts it, and is assigned wha
   expect(await assignedTo("s1")).toEqual([{ policy: "a", revision: 1 }]);
 });
 
+test("nobody is called silent for the time in which control was away; for the time after it, as ever", async () => {
+  await holdingA();
+  await world.apply(portPolicy("a", 81));
+  const { rollout } = await world.client.rollouts.start.mutate({ policy: "a", waves: [["s1"], ["s2"]] });
+  await world.told("s1", 2);
+  await world.restart(async () => world.pass(3_600_000, { pulses: false }));
+  const { length } = world.link.pulses;
+  await waitUntil("some looks at deadlines", 15_000, () => world.link.pulses.length > length + 5);
+  await world.outcome("s1", 2, "confirmed");
+  await world.told("s2", 2);
+  world.pass(40_000);
+  expect(await world.rolledOut(rollout)).toMatchObject({
+    ...{ state: "halted", haltedBy: "s2" },
+    servers: [{ state: "confirmed" }, { state: "silent" }],
+  });
+});
+
 test("a rollback takes one policy back and leaves the others of its servers", async () => {
   await holdingA();
   await world.apply(portPolicy("b", 8080));
@@ -142,6 +159,21 @@ test("a rollback takes one policy back and leaves the others of its servers", as
   }
   const { manifest } = await world.told("s1", 4);
   expect(manifest.digest).toBe((await world.told("s2", 4)).manifest.digest);
+});
+
+test("a rollback moves no server forward: who holds an earlier revision keeps it, and a later one is refused", async () => {
+  await holdingA();
+  await world.apply(portPolicy("a", 81));
+  await world.apply(portPolicy("a", 82));
+  await world.client.rollouts.start.mutate({ policy: "a", servers: ["s1"] });
+  await world.outcome("s1", 2, "confirmed");
+  await world.client.rollouts.rollback.mutate({ policy: "a", to: 2 });
+  await world.outcome("s1", 3, "confirmed");
+  const held = [2, 1, 1].map((revision) => [{ policy: "a", revision }]);
+  expect(await Promise.all(["s1", "s2", "s3"].map(assignedTo))).toEqual(held);
+  await expect(world.client.rollouts.rollback.mutate({ policy: "a", to: 3 })).rejects.toMatchObject({
+    data: { sluice: { code: "REFUSED", message: "no server has a revision of a after 3" } },
+  });
 });
 
 test("going back to what is there already is refused", async () => {
@@ -234,6 +266,27 @@ test("a frozen fleet starts nothing, and a running rollout halts before its next
   });
   await world.client.fleet.thaw.mutate({ reason: "back" });
   expect((await world.client.rollouts.start.mutate({ policy: "a", servers: ["s2"] })).state).toBe("running");
+});
+
+test("what a thaw that was cut short left undone is done by the next one", async () => {
+  await holdingA();
+  await world.client.fleet.freeze.mutate({ reason: "holidays" });
+  const facts = factsOf("s2");
+  await world.report("s2", {
+    kind: "facts",
+    facts: { ...facts, capabilities: { ...facts.capabilities, ipv6: false } },
+  });
+  expect((await world.client.servers.show.query({ server: "s2" })).generation).toBe(1);
+  await world.restart(async (database) => {
+    // recorded, and then nothing more: as if control had died right there
+    const meta = { at: world.clock.now().toISOString(), actor: "admin", reason: "back", correlation: "c" };
+    const event = { id: randomUUID(), type: "FleetThawed", schemaVersion: 1, data: {}, meta, keys: {} };
+    await using appender = new Appender(database);
+    await appender.append({ stream: "fleet", expected: 1, events: [event] });
+  });
+  await world.client.fleet.thaw.mutate({ reason: "back" });
+  await world.told("s2", 2);
+  expect(world.link.desired.get("s1")?.generation).toBe(1);
 });
 
 test("a restarted control takes a running rollout up where it was", async () => {

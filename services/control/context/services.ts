@@ -12,6 +12,7 @@ import type { Protected } from "../servers/protected.ts";
 import type { Pulses } from "../servers/pulses.ts";
 import type { Hub } from "./hub.ts";
 import type { KeyedQueue } from "./keyed-queue.ts";
+import type { Listening } from "./listening.ts";
 
 export interface Clock {
   now(): Date;
@@ -72,6 +73,7 @@ export interface Services {
   compile: (input: CompileInput) => CompileResult;
   parsePolicy: ParsePolicy;
   queue: KeyedQueue;
+  listening: Listening;
   hub: Hub;
   documents: Documents;
   pulses: Pulses;

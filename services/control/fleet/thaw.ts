@@ -8,19 +8,20 @@ import { allServers } from "../servers/targeted.ts";
 import { decideFrozen, fleetEntity } from "./decide.ts";
 import { showFleet } from "./show.ts";
 
-/** Ends a freeze, and catches up with what servers reported of themselves meanwhile. */
+/**
+ * Ends a freeze, and catches up with what servers reported of themselves meanwhile. Thawed already: catches up again, for
+ * who was cut short.
+ */
 export async function thawFleet(ctx: Context, { reason }: { reason: string }): Promise<FleetView> {
-  const { events } = await execute(ctx, {
+  await execute(ctx, {
     stream: streamOf.fleet(),
     entity: fleetEntity,
     reason,
     decide: (state) => decideFrozen(state, false),
   });
-  if (events.length > 0) {
-    const servers = await allServers(ctx);
-    await sideBySide(servers, 8, ({ server }) =>
-      reconsider(ctx, server, { cause: "facts", reason: "thawed: its facts or labels may have changed" }),
-    );
-  }
+  const servers = await allServers(ctx);
+  await sideBySide(servers, 8, ({ server }) =>
+    reconsider(ctx, server, { cause: "facts", reason: "thawed: its facts or labels may have changed" }),
+  );
   return await showFleet(ctx);
 }

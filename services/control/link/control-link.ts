@@ -27,7 +27,6 @@ export interface ControlLinkOptions {
 }
 
 export type ControlLink = LinkOut & {
-  connected(): boolean;
   close(): Promise<void>;
 };
 

@@ -14,6 +14,8 @@ import type { AskReply, ControlPulse, Pulse, Report } from "@sluice/proto/wire/r
  * crashed simply does its last step again. Every call waits while NATS is away, until its signal or timeout says stop.
  */
 export interface LinkOut {
+  /** NATS is there, and what servers report is heard */
+  connected(): boolean;
   /** Content-addressed and chunked; a blob that is there already costs one look. */
   putBlob(bytes: Uint8Array): Promise<BlobRef>;
   /** Signs, puts under the server's key, wakes it. An older (epoch, generation) than the stored one is not put. */

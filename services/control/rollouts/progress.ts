@@ -38,14 +38,14 @@ export async function progressOf(
   );
 }
 
-/** A server has had the time its manifest gives it from the first write to confirmed, and a grace. */
+/** A server had the time its manifest gives it from the first write to confirmed, and a grace, and could be heard. */
 export async function isOverdue(ctx: Context, { at, manifest }: Row): Promise<boolean> {
-  const { clock, timings, deadlines } = ctx;
-  const passedMs = clock.now().getTime() - Date.parse(at);
-  if (passedMs <= timings.silenceGraceMs) return false;
+  const { listening, timings, deadlines } = ctx;
+  const heardMs = listening.heardMs(Date.parse(at));
+  if (heardMs <= timings.silenceGraceMs) return false;
   const deadlineMs = deadlines.get(manifest) ?? (await deadlineMsOf(ctx, manifest));
   deadlines.set(manifest, deadlineMs);
-  return passedMs > deadlineMs + timings.silenceGraceMs;
+  return heardMs > deadlineMs + timings.silenceGraceMs;
 }
 
 /** What servers were told last under some rollout, without an outcome and past their time. */

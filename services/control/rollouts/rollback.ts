@@ -13,7 +13,10 @@ import { advanceRollout } from "./advance.ts";
 import { showRollout } from "./show.ts";
 import { begin, mustNotBeFrozen, prepareMove } from "./start.ts";
 
-/** Puts one policy back to an earlier revision on all servers that have it, at once; their other policies stay. */
+/**
+ * Puts one policy back to an earlier revision on all servers that have a later one, at once. Their other policies stay,
+ * and so do servers that have an even earlier one: nothing goes forward by a rollback.
+ */
 export async function rollback(
   ctx: Context,
   { policy, to, reason }: z.output<typeof rollbackInput>,
@@ -27,7 +30,12 @@ export async function rollback(
     const current = Math.max(...holders.map(({ revision }) => revision));
     const revision = to === "previous" ? await previousOf(ctx, policy, current) : to;
     await textOf(ctx, policy, revision);
-    const names = new Set(holders.map(({ server }) => server));
+    if (revision > current) {
+      throw new SluiceError("REFUSED", `no server has a revision of ${policy} after ${revision}`, {
+        cure: `to go forward to it: sluice rollout start ${policy} --revision ${revision}`,
+      });
+    }
+    const names = new Set(holders.filter((one) => one.revision >= revision).map(({ server }) => server));
     const targets = (await allServers(ctx)).filter(({ server }) => names.has(server));
     const move = { policy, revision, kind: "rollback" as const };
     const { before } = await prepareMove(ctx, move, targets);

@@ -18,7 +18,7 @@ export async function runLoops(
   publishers: readonly Publisher[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { database, hub, log, pulses, timings, ids } = services;
+  const { database, hub, link, listening, log, pulses, timings, ids } = services;
   const until = { signal, log };
   const sluice = () => asSluice(services, ids.uuid());
   async function project(): Promise<void> {
@@ -26,9 +26,15 @@ export async function runLoops(
     hub.poke();
   }
   async function sweep(): Promise<void> {
-    await sweepPlans(sluice());
-    await resumeRollouts(sluice());
-    await sweepRollouts(sluice());
+    listening.look(link.connected());
+    try {
+      await sweepPlans(sluice());
+      await resumeRollouts(sluice());
+      await sweepRollouts(sluice());
+    } catch (error) {
+      listening.look(false);
+      throw error;
+    }
   }
   await Promise.all([
     keepRunning("keeping the tables up", () => follow(database, project, until), until),
