@@ -55,8 +55,8 @@ export const STEPS = [
   "give up", // instead of `seal`: some step said no
   "undo", // why is on the disk
   "settle",
-  "tell", // what came of it is on the disk
-  "close", // it is told
+  "keep", // what came of it is told
+  "close", // it is on the disk
 ] as const;
 export type Step = (typeof STEPS)[number];
 export type UndoTool = (family: 4 | 6, verb?: "restore") => string;
@@ -110,7 +110,7 @@ export type Outcome =
 export type Settled = Exclude<Outcome, { kind: "waits" }>;
 
 /**
- * Keeps what is held now and tells control. False: the disk didn't take it, so the journal has to stay, for a restart
+ * Tells control, and keeps what is held now. False: the disk didn't take it, so the journal has to stay, for a restart
  * to find what it says.
  */
 export type Settle = (outcome: Settled) => Promise<boolean>;

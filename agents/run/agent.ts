@@ -14,7 +14,7 @@ import type { DriverName } from "../drivers/driver.ts";
 import type { AgentLink, AgentLinkHandlers } from "../link/link.ts";
 import { bootId } from "../state/process-id.ts";
 import { recordFile } from "../state/record-file.ts";
-import { type Applied, issueOf } from "../state/schemas.ts";
+import { type Applied, type Issue, issueOf } from "../state/schemas.ts";
 import { createAgentParts, type Known, type Surroundings } from "./agent-parts.ts";
 import { createChangeDuty } from "./change-duty.ts";
 import { createDeferredLink, waitingReports } from "./deferred-link.ts";
@@ -165,7 +165,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const outcome = { kind: "outcome", ...issue, result, stats: { phasesMs: {}, writes: 0 } } as const;
     log(`a change was under way when the agent ended: ${result}`, { generation: issue.generation });
     if (result === "confirmed" && journal.local) {
-      await holding.stepBack(); // a revert asked for here
+      await settleRevertedHere(issue);
     } else if (result === "confirmed") {
       await holding.confirm(issue, journal.manifest);
       await link.report(outcome);
@@ -174,6 +174,17 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       await link.report({ ...outcome, refusal: recovered.refusal });
     }
     await close();
+  }
+
+  /** A revert that was asked for here, to `issue`: what was held until then is given up. */
+  async function settleRevertedHere({ generation, epoch }: Issue): Promise<void> {
+    const applied = holding.applied();
+    if (applied === undefined || (applied.generation === generation && applied.epoch === epoch)) return;
+    const refusal = { step: "confirm", reason: "reverted on the server itself" } as const;
+    const stats = { phasesMs: {}, writes: 0 };
+    await link.report({ kind: "outcome", ...issueOf(applied), result: "reverted", refusal, stats });
+    await holding.giveUp(issueOf(applied), "reverted", refusal);
+    await holding.stepBack();
   }
 
   /** Rehearses what is held anew, and makes the kernel hold it: after a boot it is simply not there yet. */

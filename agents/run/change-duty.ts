@@ -17,6 +17,7 @@ import type { Turns } from "./turns.ts";
  * 1. One change at a time. However often it is woken meanwhile, it looks once more afterwards, and takes the newest.
  * 2. What can't be done now (control away, a blob not there yet) is tried again, later each time.
  * 3. Whatever is refused or undone is kept, so that it isn't tried twice.
+ * 4. An outcome is told before it is kept: who dies between the two tells it twice, and never not at all.
  */
 export interface ChangeDuty {
   /** something may be new */
@@ -140,14 +141,13 @@ export function createChangeDuty(options: ChangeDutyOptions): ChangeDuty {
   async function settleAndTell(issue: Issue, text: string, outcome: Settled): Promise<boolean> {
     // before anything that may fail: from now on this is what a look compares with
     if (outcome.kind === "confirmed") holding.setStanding(outcome.standing);
-    const kept = await isKept(
+    await link.report(outcomeReport(issue, outcome));
+    await parts.at?.("keep");
+    return await isKept(
       outcome.kind === "confirmed"
         ? holding.confirm(issue, text)
         : holding.giveUp(issue, outcome.kind, outcome.refusal),
     );
-    await parts.at?.("tell");
-    await link.report(outcomeReport(issue, outcome));
-    return kept;
   }
 
   async function isKept(writing: Promise<void>): Promise<boolean> {
@@ -179,10 +179,9 @@ export function createChangeDuty(options: ChangeDutyOptions): ChangeDuty {
     const outcome = await walk(issued, async (settled) => {
       if (settled.kind !== "confirmed") return true;
       holding.setStanding(settled.standing);
-      const kept = await isKept(holding.giveUp(issueOf(applied), "reverted", refusal).then(holding.stepBack));
       const told = { kind: "reverted", refusal, stats: settled.stats } as const;
       await link.report(outcomeReport(issueOf(applied), told));
-      return kept;
+      return await isKept(holding.giveUp(issueOf(applied), "reverted", refusal).then(holding.stepBack));
     });
     switch (outcome.kind) {
       case "confirmed":

@@ -48,10 +48,11 @@ export async function openHolding(
 
   async function persist(): Promise<void> {
     if (!dirty) return;
-    if (previous === undefined) await state.previous.remove();
-    else await state.previous.write(previous);
+    if (previous !== undefined) await state.previous.write(previous);
     if (applied !== undefined) await state.applied.write(applied);
     await state.refused.write(refused);
+    // last: until the one held now is written, the way back to it must be there
+    if (previous === undefined) await state.previous.remove();
     dirty = false;
   }
 

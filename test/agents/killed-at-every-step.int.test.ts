@@ -24,7 +24,7 @@ const SECOND = renamedSet({
 });
 /** sets, rules of each family, tc */
 const COMMITS = 4;
-const AFTER_THE_MARK = ["old sets", "settle", "tell", "close"];
+const AFTER_THE_MARK = ["old sets", "settle", "keep", "close"];
 const WAY_BACK = ["give up", "undo"];
 const PLACES = STEPS.flatMap((step) => placesOf(step));
 const PATIENCE_MS = 240_000;
@@ -152,7 +152,7 @@ describe.concurrent("with the disk full, control silent and the agent gone", () 
 
 describe.concurrent("stopped by a signal, and resumed after the deadline", () => {
   test.each(
-    ["commit", "confirm", "seal", "old sets", "tell"].flatMap((step) =>
+    ["commit", "confirm", "seal", "old sets", "keep"].flatMap((step) =>
       PLACES.filter((one) => one.step === step),
     ),
   )(
