@@ -65,6 +65,12 @@ function givenOptions(node: MapNode): Map<string, string> {
 
 function isWithin(element: string, limits: Limits, isPort: boolean): boolean {
   const [first = ""] = element.split(",");
-  const found = isPort ? portLimits(first.includes("-") ? first : `${first}-${first}`) : parseRange(first);
+  const found = isPort ? portLimits(portRange(first)) : parseRange(first);
   return found !== undefined && found.first >= limits.first && found.last <= limits.last;
+}
+
+/** `80` and `tcp:80` as a range; a bitmap holds no protocol. */
+function portRange(element: string): string {
+  const ports = element.replace(/^[a-z0-9-]*:/i, "");
+  return ports.includes("-") ? ports : `${ports}-${ports}`;
 }

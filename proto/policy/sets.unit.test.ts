@@ -12,7 +12,7 @@ function setOf(fields: string) {
 const ENTRIES: Readonly<Record<string, string>> = {
   "bitmap:ip": "range: 192.0.2.0/24, entries: [192.0.2.1, 192.0.2.4-192.0.2.9, 192.0.2.16/28]",
   "bitmap:ip,mac": "range: 192.0.2.0-192.0.2.9, entries: [192.0.2.1, '192.0.2.2,00:16:3e:0a:0b:0c']",
-  "bitmap:port": "range: 0-1023, entries: [80, 100-200]",
+  "bitmap:port": "range: 0-1023, entries: [80, 100-200, tcp:443, udp:500-600]",
   "hash:ip": "entries: [192.0.2.1, 192.0.2.0/28, 192.0.2.1-192.0.2.9, '2001:db8::1']",
   "hash:mac": "entries: ['00:16:3e:0a:0b:0c']",
   "hash:net": "entries: [192.0.2.0/24, '2001:db8::/32', 192.0.2.1-192.0.2.9, 192.0.2.128/25 nomatch]",
@@ -106,6 +106,7 @@ describe("what can't be in a set is refused where it stands", () => {
     ["{ type: bitmap:ip, range: ‸'2001:db8::/112' }", "bad value for range"],
     ["{ type: bitmap:port, range: ‸1023-0 }", "bad value for range"],
     ["{ type: bitmap:port, range: 0-1023, entries: [‸2000] }", "this is outside the set's range"],
+    ["{ type: bitmap:port, range: 0-1023, entries: [‸tcp:1000-1024] }", "this is outside the set's range"],
     [
       "{ type: bitmap:ip, range: 192.0.2.0/24, entries: [‸192.0.2.250-192.0.3.1] }",
       "this is outside the set's range",

@@ -4,12 +4,12 @@ import { compile } from "@sluice/control/compile/compile";
 import type { CompileInput } from "@sluice/control/compile/input";
 import { bootStockKernel } from "@sluice/infra/stock-kernel/boot";
 import { whyNoStockKernel } from "@sluice/infra/stock-kernel/requirements";
-import { controlSet, FAMILIES, type Family, protectSet, reachSet } from "@sluice/proto/base/names";
-import { type Manifest, TABLES, type TcTree } from "@sluice/proto/manifest/manifest";
+import type { Manifest, TcTree } from "@sluice/proto/manifest/manifest";
 import type { PolicyDocument } from "@sluice/proto/policy/document";
 import { parsePolicy } from "@sluice/proto/policy/parse";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openGuestNamespace } from "../stock-kernel/guest-namespace.ts";
+import { ipsetText, restoreText } from "./restore-text.ts";
 
 /**
  * Only the kernel knows whether what was compiled is right: every chain, set and tree of two policies that use most of
@@ -26,7 +26,8 @@ sets:
   pairs: { type: "hash:ip,port", timeout: 10m, entries: ["192.0.2.1,80", "192.0.2.2,udp:53-55", "2001:db8::1,tcp:443"] }
   singles: { type: hash:ip, comment: true, entries: ["192.0.2.0/29", '192.0.2.99 comment "two words"'] }
   everything: { type: list:set, entries: [office, singles, "list:blocklist"] }
-  low: { type: bitmap:port, range: 0-1023, entries: [22, 80-90] }
+  low: { type: bitmap:port, range: 0-1023, entries: [22, 80-90, tcp:443] }
+  desks: { type: bitmap:ip, range: 192.0.2.0/24, entries: [192.0.2.1, 192.0.2.8/30] }
 firewall:
   default: { INPUT: { verdict: drop, log: "in: " }, FORWARD: reject }
   raw:
@@ -51,6 +52,7 @@ firewall:
       - -p tcp --dport 22 -m set --match-set office src -m comment --comment "the \\"office\\"" -j ACCEPT
       - -m set ! --match-set everything src -m set --match-set low dst -p tcp -j ssh
       - -m set --match-set pairs src,dst -g ssh
+      - -m set --match-set desks src -j ACCEPT
       - -p icmp --icmp-type echo-request -j ACCEPT
       - -p ipv6-icmp --icmpv6-type echo-request -j ACCEPT
       - -p tcp -m hashlimit --hashlimit-name connections --hashlimit-mode srcip --hashlimit-above 50/sec -j DROP
@@ -114,7 +116,7 @@ function manifestFor(filters: readonly string[]): Manifest {
         qdiscs: ["htb", "tbf", "pfifo", "bfifo"],
         filters: [...filters],
         ifb: true,
-        setTypes: ["hash:ip", "hash:net", "hash:ip,port", "bitmap:port", "list:set"],
+        setTypes: ["hash:ip", "hash:net", "hash:ip,port", "bitmap:port", "bitmap:ip", "list:set"],
         recentMaxHits: 20,
         targets: ["CLASSIFY", "MARK", "LOG"],
       },
@@ -124,54 +126,6 @@ function manifestFor(filters: readonly string[]): Manifest {
   const result = compile(input);
   if (!result.ok) throw new Error(JSON.stringify(result.problems, undefined, 1));
   return result.manifest;
-}
-
-const FAMILY_WORD: Readonly<Record<Family, string>> = { 4: "inet", 6: "inet6" };
-
-/** The sets, with those that the agent adds: protect, control, reach and the lists. */
-function ipsetText({ sets, lists }: Manifest): string {
-  const create = (name: string, type: string, family: Family | null, options: readonly string[] = []) =>
-    ["create", name, type, ...(family === null ? [] : ["family", FAMILY_WORD[family]]), ...options].join(" ");
-  const agents = FAMILIES.flatMap((family) => [
-    create(protectSet(family), "hash:net", family),
-    create(controlSet(family), "hash:ip,port", family),
-    create(reachSet(family), "hash:ip", family),
-  ]);
-  const members = lists.flatMap((list) =>
-    list.sets.map(({ name, family }) => create(name, "hash:net", family)),
-  );
-  const own = sets
-    .toSorted((a, b) => Number(a.type === "list:set") - Number(b.type === "list:set"))
-    .flatMap(({ name, type, family, options, entries }) => [
-      create(name, type, family, options),
-      ...entries.map((entry) => `add ${name} ${entry}`),
-    ]);
-  return `${[...agents, ...members, ...own].join("\n")}\n`;
-}
-
-function restoreText({ chains, hooks, external }: Manifest, family: Family): string {
-  const here = {
-    chains: chains.filter((one) => one.family === family),
-    hooks: hooks.filter((one) => one.family === family),
-  };
-  return TABLES.flatMap((table) => {
-    const own = here.chains.filter((chain) => chain.table === table);
-    if (own.length === 0) return [];
-    const foreign = external.chains.filter((chain) => chain.family === family && chain.table === table);
-    return [
-      `*${table}`,
-      ...[...own, ...foreign].map(({ name }) => `:${name} - [0:0]`),
-      ...own.flatMap(({ name, rules }) => rules.map(({ args }) => `-A ${name} ${args}`)),
-      ...here.hooks
-        .filter((hook) => hook.table === table)
-        .map(({ hook, chain, at }) =>
-          at === "head" ? `-I ${hook} 1 -j ${chain}` : `-A ${hook} -j ${chain}`,
-        ),
-      "COMMIT",
-    ];
-  })
-    .concat("")
-    .join("\n");
 }
 
 function tcText(device: string, { qdiscs, classes, filters }: TcTree): string {

@@ -11,7 +11,7 @@ import { parseEntry, type SetShape, shapeOf } from "./set-entries.ts";
  * A policy's sets as kernel sets.
  *
  * 1. A type with a family becomes two sets, IPv4 and IPv6, even where one is empty, so that a rule of either family can
- *    name it; an explicit `family` makes one. bitmap and list types have no family.
+ *    name it; an explicit `family` makes one. bitmap and list types have no family, but a bitmap of addresses is IPv4.
  * 2. Entries are as the kernel will hold them, sorted and distinct: equal contents have equal text.
  * 3. `maxelem` is said: twice the entries, a power of two, at least 65,536.
  * 4. All sets of a policy together have a limit: a few short lines could stand for more than anything here could hold.
@@ -38,7 +38,7 @@ export function createSetScope(document: PolicyDocument, lists: CompileInput["li
     const explicit = explicitFamily(options);
     named.set(name, {
       kernelName: (family) => policySet(document.policy, name, type, hasFamily ? family : null),
-      families: hasFamily && explicit !== undefined ? [explicit] : FAMILIES,
+      families: familiesOf(type, explicit),
       writable: true,
     });
   }
@@ -46,6 +46,12 @@ export function createSetScope(document: PolicyDocument, lists: CompileInput["li
     findSet: (name: string) => named.get(name),
     knownSets: () => [...named.keys()].sort(compareText),
   };
+}
+
+/** Those whose rules can name it. */
+function familiesOf(type: string, explicit: Family | undefined): readonly Family[] {
+  if (type.startsWith("bitmap:ip")) return [4];
+  return explicit === undefined ? FAMILIES : [explicit];
 }
 
 export function compileSets(
