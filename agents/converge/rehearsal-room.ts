@@ -1,4 +1,5 @@
 import { SluiceError } from "@sluice/proto/base/errors";
+import { DOCKER_USER } from "@sluice/proto/base/names";
 import type { DeviceFacts } from "@sluice/proto/manifest/facts";
 import { HOOKS, type ManifestDevice, type ManifestExternal } from "@sluice/proto/manifest/manifest";
 import type { RehearsalNamespace } from "../exec/rehearsal-namespace.ts";
@@ -8,7 +9,7 @@ import type { RehearsalNamespace } from "../exec/rehearsal-namespace.ts";
  *
  * 1. Devices of the same name, MTU, queue length and addresses: tc computes with them, and prints them. They are veth
  *    pairs whose other end stands in the same namespace; nothing they send arrives anywhere.
- * 2. Stubs for what is foreign and referred to: empty chains and sets.
+ * 2. Stubs for what is foreign and referred to: empty chains and sets. FORWARD leads to Docker's, as it does there.
  * 3. A handful of commands in all, whatever the number of devices.
  */
 export interface RoomTools {
@@ -117,6 +118,7 @@ function chainLines(external: ManifestExternal, family: 4 | 6): string[] {
   return [...tables].flatMap(([table, chains]) => [
     `*${table}`,
     ...chains.map(({ name }) => `:${plain(name)} - [0:0]`),
+    ...chains.filter(({ name }) => name === DOCKER_USER).map(() => `-A FORWARD -j ${DOCKER_USER}`),
     "COMMIT",
   ]);
 }

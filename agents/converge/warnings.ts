@@ -1,10 +1,10 @@
 import { FAMILIES } from "@sluice/proto/base/names";
-import type { ManifestHook } from "@sluice/proto/manifest/manifest";
 import type { Target } from "../drivers/driver.ts";
 import { standingTables } from "../drivers/iptables/leftovers.ts";
-import { type IptablesSnapshot, leftoverKey, tableKey } from "../drivers/iptables/snapshot.ts";
+import { type IptablesSnapshot, leftoverKey } from "../drivers/iptables/snapshot.ts";
 import type { IptablesBackend } from "../drivers/iptables/tools.ts";
 import type { Namespace } from "../exec/namespace.ts";
+import { hookOrders } from "./hook-order.ts";
 
 /** Worth a look before a change: what others keep beside ours, and in which order packets meet it. Read only. */
 export type Warnings = (target: Target) => Promise<string[]>;
@@ -19,7 +19,7 @@ export function createWarnings(look: {
       look.iptables(target),
       rulesElsewhere(look.at, look.backend),
     ]);
-    return [...leftBehind(snapshot), ...others, ...target.hooks.flatMap((hook) => orderOf(hook, snapshot))];
+    return [...leftBehind(snapshot), ...others, ...hookOrders(target, snapshot)];
   };
 }
 
@@ -57,15 +57,4 @@ function isOfIptables(table: string): boolean {
 
 function actsAsWell(what: string, tables: readonly string[]): string {
   return `${what} has tables too (${tables.join(", ")}): their rules act as well`;
-}
-
-/** Our head goes first and our tail last, so what is foreign stands between, or after the head alone. */
-function orderOf({ family, table, hook, chain, at }: ManifestHook, { tables }: IptablesSnapshot): string[] {
-  const standing = tables.get(tableKey(family, table))?.hooks.get(hook);
-  const foreign = standing === undefined ? 0 : standing.rules - standing.jumps.length;
-  if (foreign === 0) return [];
-  const rules = foreign === 1 ? "1 rule that isn't ours" : `${foreign} rules that aren't ours`;
-  const order = at === "head" ? `${chain}, then ${rules}` : `${rules}, then ${chain}`;
-  const passes = at === "head" ? `: what ${chain} accepts or drops never gets there` : "";
-  return [`${tableKey(family, table)} ${hook}: ${order}${passes}`];
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Facts } from "@sluice/proto/manifest/facts";
+import type { Facts, ForeignFacts } from "@sluice/proto/manifest/facts";
 import { dialTcp } from "../converge/dial.ts";
 import type { ConvergeParts, Log } from "../converge/parts.ts";
 import { createPreflight } from "../converge/preflight.ts";
@@ -13,6 +13,7 @@ import { type IptablesBackend, iptablesTool } from "../drivers/iptables/tools.ts
 import { createTcDriver } from "../drivers/tc/driver.ts";
 import type { Namespace } from "../exec/namespace.ts";
 import { openRehearsal } from "../exec/rehearsal-namespace.ts";
+import { foreignFactsOf } from "../facts/foreign-facts.ts";
 import { processIdOf, uptimeMs } from "../state/process-id.ts";
 import type { StateFolder } from "../state/state-folder.ts";
 import { createRunner } from "../undo/runner.ts";
@@ -28,6 +29,8 @@ export interface Surroundings {
   prefix?: readonly string[] | undefined;
   env: AgentEnvironment;
   backend: IptablesBackend;
+  /** told at every look at the live tables */
+  onForeign?: ((foreign: ForeignFacts) => void) | undefined;
   log: Log;
   at?: ConvergeParts["at"];
   dial?: ConvergeParts["dial"] | undefined;
@@ -55,7 +58,15 @@ export interface AgentParts extends Omit<ConvergeParts, "confirm" | "listEntries
 export function createAgentParts(around: Surroundings, known: () => Known): AgentParts {
   const { state, backend, env, log } = around;
   const live = rememberChildren(around.live);
-  const iptables = createIptablesDriver({ backend });
+  const driver = createIptablesDriver({ backend });
+  const iptables: typeof driver = {
+    ...driver,
+    async read(at, target) {
+      const snapshot = await driver.read(at, target);
+      if (at === live) around.onForeign?.(foreignFactsOf(snapshot));
+      return snapshot;
+    },
+  };
   const tc = createTcDriver();
   const folder = undoFolder(state.undo);
   const self = processIdOf(process.pid);

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { messageOf } from "@sluice/proto/base/errors";
+import type { ForeignFacts } from "@sluice/proto/manifest/facts";
 import type { Manifest } from "@sluice/proto/manifest/manifest";
 import type { ConvergeParts } from "../converge/parts.ts";
 import { type Recovered, recover } from "../converge/recover.ts";
@@ -91,7 +92,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   let closing = false;
   let watch: Watch | undefined;
 
-  const base = createAgentParts(options, () => known);
+  const base = createAgentParts({ ...options, onForeign: heardOfForeign }, () => known);
   const recovered = await recover(base);
   const targetFor = (manifest: Manifest) => targetOf(manifest, known.local, () => undefined);
   const holding = await openHolding(state, targetFor, base.clock.wall, log);
@@ -231,6 +232,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const stood = applied === undefined ? undefined : await stand(parts, applied);
     if (stood?.ok) holding.setStanding(stood.standing);
     inBackground(drift.lookNow({ repair: !isPaused(), tell: false }));
+  }
+
+  /** Another tool came or went: what is decided by it, control decides anew. */
+  function heardOfForeign(foreign: ForeignFacts): void {
+    if (isDeepStrictEqual(known.facts.foreign, foreign)) return;
+    known = { ...known, facts: { ...known.facts, foreign } };
+    inBackground(link.report({ kind: "facts", facts: known.facts }));
   }
 
   async function connect(): Promise<void> {

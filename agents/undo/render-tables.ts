@@ -41,7 +41,7 @@ export function renderTables(input: TablesInput): Record<string, string> {
       dropHooks.push(
         ...after.hooks
           .filter((hook) => !includesHook(before.hooks, hook))
-          .map((hook) => hookLine(command, hook)),
+          .map((hook) => hookLine(command, hook, !isKept(before.hooks, hook))),
       );
       for (const name of names)
         if (!before.chains.some((chain) => chain.name === name))
@@ -71,8 +71,8 @@ function partOf(target: Target, family: Family, table: TableName) {
   return { chains: target.chains.filter(here), hooks: target.hooks.filter(here) };
 }
 
-function includesHook(hooks: readonly ManifestHook[], { hook, chain }: ManifestHook): boolean {
-  return hooks.some((other) => other.hook === hook && other.chain === chain);
+function includesHook(hooks: readonly ManifestHook[], { hook, chain, via }: ManifestHook): boolean {
+  return hooks.some((other) => other.hook === hook && other.chain === chain && other.via === via);
 }
 
 /** Each head goes in before the one that went in last, so the last comes first. */
@@ -81,8 +81,19 @@ function inOrder(hooks: readonly ManifestHook[]): ManifestHook[] {
   return [...heads, ...hooks.filter(({ at }) => at === "tail")];
 }
 
-function hookLine(command: string, { table, hook, chain, at }: ManifestHook): string {
-  return `${command} ${table} ${hook} ${chain} ${at}`;
+/** Where the jump stands, and where else, should another tool's chain be gone by then. */
+function hookLine(
+  command: string,
+  { table, hook, chain, at, via }: ManifestHook,
+  orElsewhere = true,
+): string {
+  const other = via === undefined || !orElsewhere ? "" : ` ${hook}`;
+  return `${command} ${table} ${via ?? hook} ${chain} ${at}${other}`;
+}
+
+/** The same jump stays in the hook itself. */
+function isKept(before: readonly ManifestHook[], { hook, chain }: ManifestHook): boolean {
+  return before.some((other) => other.hook === hook && other.chain === chain);
 }
 
 function text(lines: readonly string[]): string {

@@ -118,19 +118,23 @@ feed() {
 }
 
 restore_hooks() {
-  while read -r command table hook chain at; do
+  while read -r command table hook chain at other; do
     [ -n "$command" ] || continue
+    # another tool's chain may be gone by now
+    [ -z "$other" ] || "$command" -w 5 -t "$table" -n -L "$hook" >/dev/null 2>&1 || hook=$other
     "$command" -w 5 -t "$table" -C "$hook" -j "$chain" 2>/dev/null && continue
     case $at in
     head) attempt "$hook" "$command" -w 5 -t "$table" -I "$hook" 1 -j "$chain" ;;
     *) attempt "$hook" "$command" -w 5 -t "$table" -A "$hook" -j "$chain" ;;
     esac
   done <hooks.keep
-  while read -r command table hook chain at; do
+  while read -r command table hook chain at other; do
     [ -n "$command" ] || continue
-    tries=0
-    while [ $tries -lt 20 ] && "$command" -w 5 -t "$table" -D "$hook" -j "$chain" 2>/dev/null; do
-      tries=$((tries + 1))
+    for place in $hook $other; do
+      tries=0
+      while [ $tries -lt 20 ] && "$command" -w 5 -t "$table" -D "$place" -j "$chain" 2>/dev/null; do
+        tries=$((tries + 1))
+      done
     done
   done <hooks.drop
 }

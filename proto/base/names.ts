@@ -24,6 +24,15 @@ export function tailChain(hook: string): string {
   return `${CHAIN_PREFIX}${hook}-end`;
 }
 
+/** The chain that sets the mark of an accepted packet, where other tools are still to have their say. */
+export const ACCEPT_CHAIN = `${CHAIN_PREFIX}accept`;
+
+/** The mark's bit, as iptables writes value and mask. */
+export const ACCEPT_MARK = "0x80000000/0x80000000";
+
+/** The chain of filter that Docker gives to the rules of others, and never flushes. FORWARD jumps to it first. */
+export const DOCKER_USER = "DOCKER-USER";
+
 /** A policy's own chain, such as `SL-web-edge-ssh`. */
 export function policyChain(policy: string, chain: string): string {
   return shorten(`${CHAIN_PREFIX}${policy}-${chain}`, CHAIN_NAME_MAX);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { familyNumber } from "./manifest.ts";
 
 /** What a server's kernel and tools can really do: probed in a throw-away namespace, not guessed. */
 export const capabilities = z.strictObject({
@@ -26,6 +27,15 @@ export const deviceFacts = z.strictObject({
 });
 export type DeviceFacts = z.infer<typeof deviceFacts>;
 
+/** What other tools keep in the filter table, as far as it decides how our rules stand beside theirs. */
+export const foreignFacts = z.strictObject({
+  /** built-in chains with a jump to a chain that isn't ours: `ip4/filter/INPUT` */
+  jumps: z.array(z.string()),
+  /** the families in which Docker's chain for the rules of others is there */
+  dockerUser: z.array(familyNumber),
+});
+export type ForeignFacts = z.infer<typeof foreignFacts>;
+
 export const facts = z.strictObject({
   hostname: z.string(),
   kernel: z.string(),
@@ -33,5 +43,7 @@ export const facts = z.strictObject({
   agent: z.string(),
   devices: z.array(deviceFacts),
   capabilities,
+  /** absent: the agent didn't look for it */
+  foreign: foreignFacts.optional(),
 });
 export type Facts = z.infer<typeof facts>;

@@ -69,6 +69,10 @@ export const manifestChain = z.strictObject({
 });
 export type ManifestChain = z.infer<typeof manifestChain>;
 
+/** Whether what our rules accept has passed, or goes on to what other tools have in the hook. */
+export const acceptWay = z.enum(["final", "return"]);
+export type AcceptWay = z.infer<typeof acceptWay>;
+
 /** A jump from a built-in chain: `head` is inserted first, `tail` is appended. */
 export const manifestHook = z.strictObject({
   family: familyNumber,
@@ -76,6 +80,10 @@ export const manifestHook = z.strictObject({
   hook: hookName,
   chain: z.string().max(28),
   at: z.enum(["head", "tail"]),
+  /** the foreign chain that the jump stands in while that is there: Docker's, before whose rules ours have to come */
+  via: z.string().max(28).optional(),
+  /** of a head whose rules accept something */
+  accept: acceptWay.optional(),
 });
 export type ManifestHook = z.infer<typeof manifestHook>;
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { hookName, tableName } from "../manifest/manifest.ts";
+import { acceptWay, hookName, tableName } from "../manifest/manifest.ts";
 
 /**
  * A policy as it is understood: the YAML with its defaults filled in, its units turned into numbers and its rules split
@@ -147,6 +147,8 @@ export const policyDocument = z.strictObject({
       }),
     ),
     chains: z.array(policyChainDocument),
+    /** unless said: `return` in hooks where other tools have chains of their own, `final` elsewhere */
+    accept: z.strictObject({ way: acceptWay, line }).optional(),
   }),
   blocks: z.array(z.strictObject({ list: z.string(), direction: z.enum(["in", "out", "both"]), line })),
   guards: z.array(policyGuard),

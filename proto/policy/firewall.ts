@@ -19,6 +19,7 @@ export const HOOKS_OF: Readonly<Record<TableName, readonly HookName[]>> = {
   filter: ["INPUT", "FORWARD", "OUTPUT"],
 };
 
+const acceptWay = oneOf(["final", "return"]);
 const verdict = oneOf(["drop", "reject"]);
 
 /** LOG takes 29 characters. */
@@ -42,13 +43,16 @@ export function ownChains(node: SourceNode | undefined): Map<TableName, Set<stri
 export function readFirewall(reader: Reader, node: SourceNode | undefined, names: RuleNames): Firewall {
   const shape = {
     default: "nested",
+    accept: "nested",
     raw: "nested",
     mangle: "nested",
     nat: "nested",
     filter: "nested",
   } as const;
   const fields = node && readFields(reader, node, shape);
+  const way = fields?.accept && readValue(reader, fields.accept, acceptWay);
   return {
+    ...(fields?.accept && way && { accept: { way, line: fields.accept.place.line } }),
     defaults: readDefaults(reader, fields?.default),
     chains: TABLES.flatMap((table) => readTable(reader, table, fields?.[table], names)),
   };

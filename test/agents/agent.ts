@@ -24,7 +24,12 @@ export async function startTestAgent(
 ): Promise<Agent> {
   const env = { ...server.env, ...agentEnvironment() };
   const live = namedNamespace(server.namespace, { env });
-  const look = createLook({ live, version: "0.0.0-test", control: ["192.0.2.1:4222"] });
+  const look = createLook({
+    live,
+    version: "0.0.0-test",
+    control: ["192.0.2.1:4222"],
+    backend: options.backend ?? "nft",
+  });
   return await startAgent({
     state: await openStateFolder(`${server.folder}/state`),
     live,

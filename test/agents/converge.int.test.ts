@@ -294,7 +294,7 @@ test("a plan names what is foreign in the same hook, and in which order packets 
   await waitUntil("the answer", 10_000, () => control.reports.some(({ kind }) => kind === "plan"));
   const plan = control.reports.find((report) => report.kind === "plan");
   expect(plan?.warnings).toContain(
-    "ip4/filter INPUT: SL-INPUT, then 1 rule that isn't ours: what SL-INPUT accepts or drops never gets there",
+    "ip4/filter INPUT: SL-INPUT, then f2b: what SL-INPUT drops never gets to them",
   );
 });
 

@@ -7,6 +7,7 @@ import {
   type HookSnapshot,
   type IptablesSnapshot,
   leftoverKey,
+  placeOf,
   type TableSnapshot,
   tableKey,
 } from "./snapshot.ts";
@@ -53,7 +54,7 @@ export type HookFault =
 export function hookFaults(wanted: readonly ManifestHook[], have: TableSnapshot | undefined): HookFault[] {
   const faults: HookFault[] = [];
   for (const hook of wanted) {
-    const standing = have?.hooks.get(hook.hook);
+    const standing = have?.hooks.get(placeOf(hook, have));
     const indexes = (standing?.jumps ?? [])
       .filter(({ chain }) => chain === hook.chain)
       .map(({ index }) => index);
@@ -68,7 +69,7 @@ export function hookFaults(wanted: readonly ManifestHook[], have: TableSnapshot 
   }
   for (const [hook, { jumps }] of have?.hooks ?? []) {
     for (const chain of new Set(jumps.map((jump) => jump.chain))) {
-      if (wanted.some((known) => known.hook === hook && known.chain === chain)) continue;
+      if (wanted.some((known) => placeOf(known, have) === hook && known.chain === chain)) continue;
       const copies = jumps.filter((jump) => jump.chain === chain).length;
       faults.push({ kind: "extra", hook, chain, copies });
     }
@@ -135,31 +136,32 @@ function diffHooks(
   hooks: readonly ManifestHook[],
   have: TableSnapshot | undefined,
 ): Difference[] {
-  return hookFaults(hooks, have).map((fault) => jumpDifference(key, fault));
+  return hookFaults(hooks, have).map((fault) => jumpDifference(key, fault, have));
 }
 
-function jumpDifference(key: string, fault: HookFault): Difference {
+function jumpDifference(key: string, fault: HookFault, have: TableSnapshot | undefined): Difference {
+  if (fault.kind === "extra")
+    return { ...jumpObject(key, fault.hook), kind: "extra", have: [`-j ${fault.chain}`] };
+  const place = placeOf(fault.hook, have);
   switch (fault.kind) {
     case "missing":
-      return { ...jumpObject(key, fault.hook.hook), kind: "missing", want: [`-j ${fault.hook.chain}`] };
+      return { ...jumpObject(key, place), kind: "missing", want: [`-j ${fault.hook.chain}`] };
     case "doubled":
       return {
-        ...jumpObject(key, fault.hook.hook),
+        ...jumpObject(key, place),
         kind: "changed",
         want: [`-j ${fault.hook.chain}`],
         have: Array.from({ length: Math.min(fault.copies, 20) }, () => `-j ${fault.hook.chain}`),
       };
     case "displaced": {
-      const { chain, at, hook } = fault.hook;
+      const { chain, at } = fault.hook;
       return {
-        ...jumpObject(key, hook),
+        ...jumpObject(key, place),
         kind: "changed",
         want: [`-j ${chain} (${at === "head" ? "first" : "last"})`],
         have: [`-j ${chain} (${fault.position} of ${fault.rules})`],
       };
     }
-    case "extra":
-      return { ...jumpObject(key, fault.hook), kind: "extra", have: [`-j ${fault.chain}`] };
   }
 }
 

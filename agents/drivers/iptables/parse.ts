@@ -1,10 +1,15 @@
-import { CHAIN_PREFIX, type Family, SET_PREFIX } from "@sluice/proto/base/names";
-import { HOOKS, type HookName, TABLES, type TableName } from "@sluice/proto/manifest/manifest";
+import { CHAIN_PREFIX, DOCKER_USER, type Family, SET_PREFIX } from "@sluice/proto/base/names";
+import { HOOKS, TABLES, type TableName } from "@sluice/proto/manifest/manifest";
 import type { ForeignUse, HookSnapshot, TableSnapshot } from "./snapshot.ts";
+
+interface GrowingHook extends HookSnapshot {
+  jumps: { chain: string; index: number }[];
+  foreignJumps: { chain: string; index: number }[];
+}
 
 interface Growing {
   chains: Map<string, string[]>;
-  hooks: Map<HookName, HookSnapshot & { jumps: { chain: string; index: number }[] }>;
+  hooks: Map<string, GrowingHook>;
   foreignChains: Set<string>;
   foreignUses: ForeignUse[];
 }
@@ -37,9 +42,11 @@ export function unreadableTables(text: string): TableName[] {
 
 function declare(now: Growing, line: string): void {
   const [name = "", policy = "-"] = line.slice(1).split(" ");
-  const hook = HOOKS.find((known) => known === name);
-  if (hook !== undefined && policy !== "-") now.hooks.set(hook, { policy, rules: 0, jumps: [] });
-  else if (name.startsWith(CHAIN_PREFIX)) now.chains.set(name, []);
+  const isBuiltIn = HOOKS.some((hook) => hook === name) && policy !== "-";
+  if (isBuiltIn || name === DOCKER_USER)
+    now.hooks.set(name, { policy, rules: 0, jumps: [], foreignJumps: [] });
+  if (isBuiltIn) return;
+  if (name.startsWith(CHAIN_PREFIX)) now.chains.set(name, []);
   else now.foreignChains.add(name);
 }
 
@@ -50,8 +57,7 @@ function addRule(now: Growing, line: string): void {
     own.push(rule);
     return;
   }
-  const hook = HOOKS.find((known) => known === name);
-  const counted = hook === undefined ? undefined : now.hooks.get(hook);
+  const counted = now.hooks.get(name);
   const index = counted?.rules ?? 0;
   if (counted !== undefined) counted.rules++;
   const jump = /^-j (\S+)$/.exec(rule)?.[1];
@@ -59,11 +65,19 @@ function addRule(now: Growing, line: string): void {
     counted.jumps.push({ chain: jump, index });
     return;
   }
-  for (const uses of usedByRule(rule)) now.foreignUses.push({ chain: name, rule, uses });
+  const uses = usedByRule(rule);
+  for (const used of uses) now.foreignUses.push({ chain: name, rule, uses: used });
+  const goal = goalOf(rule);
+  if (goal !== undefined && now.foreignChains.has(goal)) counted?.foreignJumps.push({ chain: goal, index });
+}
+
+/** What a rule goes to: a chain or a target. */
+function goalOf(rule: string): string | undefined {
+  return /(?:^| )-[jg] (\S+)/.exec(rule)?.[1];
 }
 
 function usedByRule(rule: string): string[] {
-  const chain = / ?-[jg] (\S+)/.exec(rule)?.[1];
+  const chain = goalOf(rule);
   const sets = [...rule.matchAll(/--(?:match|add|del|map)-set (\S+)/g)].map((match) => match[1] ?? "");
   return [
     ...(chain?.startsWith(CHAIN_PREFIX) ? [chain] : []),

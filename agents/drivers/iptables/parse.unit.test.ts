@@ -45,6 +45,7 @@ describe("a saved table", () => {
         { chain: "SL-INPUT", index: 1 },
         { chain: "SL-INPUT-end", index: 3 },
       ],
+      foreignJumps: [],
     });
   });
 

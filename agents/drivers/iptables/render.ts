@@ -8,7 +8,7 @@ import {
 } from "@sluice/proto/manifest/manifest";
 import type { Script, Steps, Target } from "../driver.ts";
 import { changedChains, hookFaults } from "./diff.ts";
-import { type IptablesSnapshot, leftoverKey, type TableSnapshot, tableKey } from "./snapshot.ts";
+import { type IptablesSnapshot, leftoverKey, placeOf, type TableSnapshot, tableKey } from "./snapshot.ts";
 import { iptablesTool } from "./tools.ts";
 
 /**
@@ -84,11 +84,12 @@ function renderBuild(
   let jumps = 0;
   for (const fault of hookFaults(hooks, have)) {
     if (fault.kind !== "missing" && fault.kind !== "doubled") continue;
-    const { hook, chain, at } = fault.hook;
+    const { chain, at } = fault.hook;
+    const place = placeOf(fault.hook, have);
     jumps++;
-    if (fault.kind === "doubled") lines.push(...Array(fault.copies).fill(`-D ${hook} -j ${chain}`));
-    if (at === "head") heads.unshift(`-I ${hook} 1 -j ${chain}`);
-    else tails.push(`-A ${hook} -j ${chain}`);
+    if (fault.kind === "doubled") lines.push(...Array(fault.copies).fill(`-D ${place} -j ${chain}`));
+    if (at === "head") heads.unshift(`-I ${place} 1 -j ${chain}`);
+    else tails.push(`-A ${place} -j ${chain}`);
   }
   lines.push(...heads, ...tails);
   if (lines.length === 0) return undefined;

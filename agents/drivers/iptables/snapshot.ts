@@ -1,5 +1,5 @@
 import type { Family } from "@sluice/proto/base/names";
-import type { HookName, TableName } from "@sluice/proto/manifest/manifest";
+import type { ManifestHook, TableName } from "@sluice/proto/manifest/manifest";
 import type { IptablesBackend } from "./tools.ts";
 
 /** What stands in the tables of both families: ours whole, foreign only where it touches ours. */
@@ -15,7 +15,8 @@ export interface TableSnapshot {
   table: TableName;
   /** ours (`SL-…`): their rules in order, without counters, as the kernel spells them */
   chains: ReadonlyMap<string, readonly string[]>;
-  hooks: ReadonlyMap<HookName, HookSnapshot>;
+  /** by the chains that our jumps may stand in: the built-in ones, and Docker's for the rules of others */
+  hooks: ReadonlyMap<string, HookSnapshot>;
   /** names of the other chains, built-in ones left out */
   foreignChains: ReadonlySet<string>;
   /** foreign rules that jump to a chain of ours or look into a set of ours */
@@ -32,6 +33,8 @@ export interface HookSnapshot {
   rules: number;
   /** plain jumps to chains of ours, in order; `index` from 0 */
   jumps: readonly { chain: string; index: number }[];
+  /** the chains that foreign rules go to, in order */
+  foreignJumps: readonly { chain: string; index: number }[];
 }
 
 export interface ForeignUse {
@@ -40,6 +43,11 @@ export interface ForeignUse {
   rule: string;
   /** our chain or set */
   uses: string;
+}
+
+/** The chain that a hook's jump stands in: Docker's, while that is there. */
+export function placeOf({ hook, via }: ManifestHook, have: TableSnapshot | undefined): string {
+  return via !== undefined && have?.foreignChains.has(via) ? via : hook;
 }
 
 /** `ip4/filter`, also the beginning of every object's name in a difference. */

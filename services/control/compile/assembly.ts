@@ -32,7 +32,7 @@ export function createAssembly(input: CompileInput): Assembly {
     findings: { problems: [], warnings: [] },
     families: input.facts.capabilities.ipv6 ? FAMILIES : [4],
     taken: createNamesTaken(Object.keys(input.lists)),
-    dispatches: createDispatches(),
+    dispatches: createDispatches(input.facts.foreign?.dockerUser ?? []),
     shaping: createShaping(),
     sets: [],
     chains: [],

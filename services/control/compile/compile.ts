@@ -9,6 +9,7 @@ import {
   type ManifestList,
   TABLES,
 } from "@sluice/proto/manifest/manifest";
+import { acceptChain } from "./accept.ts";
 import { type Assembly, createAssembly } from "./assembly.ts";
 import { renderDispatch } from "./dispatch.ts";
 import { distinct, uniteExternal } from "./external.ts";
@@ -65,14 +66,24 @@ function assemble(assembly: Assembly): Assembled {
   const dispatched = [...assembly.dispatches.values()].flatMap((dispatch) =>
     assembly.families.map((family) => renderDispatch(dispatch, family)),
   );
+  const marked = assembly.families.filter((family) =>
+    [...assembly.dispatches.values()].some((dispatch) => dispatch.marked.has(family)),
+  );
+  const stubs = dispatched
+    .flatMap(({ hooks }) => hooks)
+    .flatMap(({ family, table, via }) => (via === undefined ? [] : [{ family, table, name: via }]));
   return {
     protect: [...assembly.protect].sort(compareText),
     sets: assembly.sets.toSorted((a, b) => compareText(a.name, b.name)),
     lists: [...assembly.lists].sort(compareText).map((list) => manifestList(assembly, list)),
-    chains: [...dispatched.flatMap(({ chains }) => chains), ...assembly.chains].sort(compareChains),
+    chains: [
+      ...dispatched.flatMap(({ chains }) => chains),
+      ...marked.map(acceptChain),
+      ...assembly.chains,
+    ].sort(compareChains),
     hooks: dispatched.flatMap(({ hooks }) => hooks).sort(compareHooks),
     devices: [...assembly.shaping.devices.values()].sort((a, b) => compareText(a.device, b.device)),
-    external: uniteExternal(assembly.external),
+    external: uniteExternal([...assembly.external, { chains: stubs, sets: [] }]),
     probes: distinct(assembly.probes, ({ tcp }) => tcp),
     reach: distinct(assembly.reach, ({ protocol, port }) => `${protocol}/${String(port).padStart(5, "0")}`),
   };

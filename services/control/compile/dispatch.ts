@@ -1,5 +1,14 @@
-import { controlSet, type Family, headChain, listSet, protectSet, tailChain } from "@sluice/proto/base/names";
+import {
+  controlSet,
+  DOCKER_USER,
+  type Family,
+  headChain,
+  listSet,
+  protectSet,
+  tailChain,
+} from "@sluice/proto/base/names";
 import type {
+  AcceptWay,
   HookName,
   ManifestChain,
   ManifestHook,
@@ -9,6 +18,7 @@ import type {
 } from "@sluice/proto/manifest/manifest";
 import { HOOKS_OF } from "@sluice/proto/policy/firewall";
 import { quoteWords } from "@sluice/proto/policy/rule-words";
+import { CLEAR_ACCEPTED, ifAccepted } from "./accept.ts";
 
 /**
  * The chains that the built-in hooks jump to.
@@ -35,6 +45,12 @@ export interface Dispatch {
   tail: { verdict: "drop" | "reject"; log: string | undefined; origin: Origin } | undefined;
   /** one of the entries' rules can drop */
   drops: boolean;
+  /** what an accepted packet does here, in the families where one of the entries' rules can accept */
+  accept: Map<Family, AcceptWay>;
+  /** the families in which ACCEPT is a mark (accept.ts) */
+  marked: Set<Family>;
+  /** the families in which the head stands in Docker's chain */
+  viaDocker: readonly Family[];
 }
 
 export interface Entry {
@@ -51,7 +67,7 @@ const NEIGHBOUR_DISCOVERY = ["133", "134", "135", "136"];
 const MULTICAST_LISTENERS = ["130", "131", "132", "143"];
 
 /** Every dispatch that has something in it, by table and hook, is filled in through this. */
-export function createDispatches(): Map<string, Dispatch> {
+export function createDispatches(dockerUser: readonly Family[]): Map<string, Dispatch> {
   const all = new Map<string, Dispatch>();
   for (const table of ["raw", "mangle", "nat", "filter"] as const)
     for (const hook of HOOKS_OF[table])
@@ -64,6 +80,9 @@ export function createDispatches(): Map<string, Dispatch> {
         asks: [],
         tail: undefined,
         drops: false,
+        accept: new Map(),
+        marked: new Set(),
+        viaDocker: table === "filter" && hook === "FORWARD" ? dockerUser : [],
       });
   return all;
 }
@@ -90,17 +109,32 @@ export function renderDispatch(
 
   const marks = entryRules(dispatch.marks, family);
   const passes = passesProtected(dispatch) ? passRules(hook, family) : [];
+  const clear = dispatch.marked.has(family) ? [helper(CLEAR_ACCEPTED)] : [];
   const head: ManifestChain = {
     family,
     table,
     name: headChain(hook),
-    rules: [...marks, ...passes, ...content.slice(marks.length)],
+    rules: [...marks, ...passes, ...clear, ...content.slice(marks.length)],
   };
-  const hooks: ManifestHook[] = [{ family, table, hook, chain: head.name, at: "head" }];
+  const accept = dispatch.accept.get(family);
+  const hooks: ManifestHook[] = [
+    {
+      ...{ family, table, hook, chain: head.name, at: "head" },
+      ...(dispatch.viaDocker.includes(family) && { via: DOCKER_USER }),
+      ...(accept && { accept }),
+    },
+  ];
   if (tail === undefined && asks.length === 0) return { chains: [head], hooks };
-  const rules = tail === undefined ? asks : tailRules(tail);
+  // where nothing is dropped, the verdict stays whose it is
+  const passed = accept === "return" ? [helper(ifAccepted(tail === undefined ? "RETURN" : "ACCEPT"))] : [];
+  const rules = [...passed, ...(tail === undefined ? asks : tailRules(tail))];
   const end: ManifestChain = { family, table, name: tailChain(hook), rules };
   return { chains: [head, end], hooks: [...hooks, { family, table, hook, chain: end.name, at: "tail" }] };
+}
+
+/** A step on the way, no rule of a policy. */
+function helper(words: readonly string[]): ManifestRule {
+  return { args: quoteWords(words), counts: "nothing" };
 }
 
 function entryRules(entries: readonly Entry[], family: Family): ManifestRule[] {

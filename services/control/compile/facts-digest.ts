@@ -1,5 +1,5 @@
 import { digestOf } from "@sluice/proto/base/digest";
-import type { Facts } from "@sluice/proto/manifest/facts";
+import type { Facts, ForeignFacts } from "@sluice/proto/manifest/facts";
 import { type CompileInput, compareText, inOrder } from "./input.ts";
 import { fillVariables, resolveVariables } from "./variables.ts";
 
@@ -13,9 +13,10 @@ export interface RelevantFacts {
   setTypes: string[];
   targets: string[];
   devices: string[];
+  foreign: ForeignFacts;
 }
 
-export function relevantFacts({ capabilities, devices }: Facts): RelevantFacts {
+export function relevantFacts({ capabilities, devices, foreign }: Facts): RelevantFacts {
   const sorted = (names: readonly string[]) => [...new Set(names)].sort(compareText);
   return {
     ipv6: capabilities.ipv6,
@@ -26,6 +27,7 @@ export function relevantFacts({ capabilities, devices }: Facts): RelevantFacts {
     setTypes: sorted(capabilities.setTypes),
     targets: sorted(capabilities.targets),
     devices: sorted(devices.map(({ name }) => name)),
+    foreign: { jumps: sorted(foreign?.jumps ?? []), dockerUser: [...(foreign?.dockerUser ?? [])].sort() },
   };
 }
 

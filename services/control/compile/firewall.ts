@@ -13,7 +13,6 @@ import { HOOKS_OF } from "@sluice/proto/policy/firewall";
 import type { ChainNames } from "@sluice/proto/policy/rule-targets";
 import { quoteWords } from "@sluice/proto/policy/rule-words";
 import type { Reporter } from "./findings.ts";
-import type { Observer } from "./observe.ts";
 import { type CompiledRule, compileRule, type RuleScope } from "./rule.ts";
 
 /** One chain of a policy: its rules in a built-in hook, or a chain of its own. */
@@ -65,11 +64,14 @@ export function compileChains(
   return compiled;
 }
 
+/** The kernel's rules that one rule of a policy becomes. */
+export type RuleWriter = (chain: CompiledChain, rule: CompiledRule, family: Family) => ManifestRule[];
+
 /** The chain's text in each family where it has rules or something goes to it. */
 export function renderChains(
   compiled: readonly CompiledChain[],
   families: readonly Family[],
-  observer: Observer,
+  write: RuleWriter,
 ): ManifestChain[] {
   return families.flatMap((family) => {
     const used = new Set(
@@ -85,9 +87,7 @@ export function renderChains(
         family,
         table: chain.table,
         name: chain.kernelName,
-        rules: rulesOf(chain, family).map((rule) =>
-          rule.observed ? observer.lone(rule, chain.table, family) : renderRule(rule, family),
-        ),
+        rules: rulesOf(chain, family).flatMap((rule) => write(chain, rule, family)),
       }));
   });
 }
@@ -155,6 +155,6 @@ function warnOfIdleRules(compiled: readonly CompiledChain[], report: Reporter): 
       );
 }
 
-function chainKey({ table, name }: { table: TableName; name: string }): string {
+export function chainKey({ table, name }: { table: TableName; name: string }): string {
   return `${table}/${name}`;
 }

@@ -1,4 +1,5 @@
 import {
+  ACCEPT_CHAIN,
   controlSet,
   FAMILIES,
   headChain,
@@ -29,6 +30,7 @@ export function createNamesTaken(lists: readonly string[]): NamesTaken {
   for (const table of ["raw", "mangle", "nat", "filter"] as const)
     for (const hook of HOOKS_OF[table])
       for (const name of [headChain(hook), tailChain(hook)]) takenBy.set(`${table} ${name}`, "Sluice itself");
+  takenBy.set(`filter ${ACCEPT_CHAIN}`, "Sluice itself");
   for (const family of FAMILIES) {
     for (const name of [protectSet(family), controlSet(family), reachSet(family)])
       takenBy.set(`set ${name}`, "Sluice itself");

@@ -3,11 +3,20 @@ import type { HookName, Origin, TableName } from "@sluice/proto/manifest/manifes
 import { canonicalEntry } from "@sluice/proto/policy/addresses";
 import type { PolicyDocument } from "@sluice/proto/policy/document";
 import { HOOKS_OF } from "@sluice/proto/policy/firewall";
+import { acceptingOf, addAccepted, ruleWriter } from "./accept.ts";
 import type { Assembly } from "./assembly.ts";
 import type { Dispatch, Entry } from "./dispatch.ts";
 import { compileExternal } from "./external.ts";
 import { listed, placeOf, type Reporter, type Spot } from "./findings.ts";
-import { type CompiledChain, canDrop, chainNames, compileChains, renderChains, rulesOf } from "./firewall.ts";
+import {
+  type CompiledChain,
+  canDrop,
+  chainNames,
+  compileChains,
+  renderChains,
+  renderRule,
+  rulesOf,
+} from "./firewall.ts";
 import { type CompiledGuard, compileGuard } from "./guards.ts";
 import { compareText } from "./input.ts";
 import { takeNames } from "./names-taken.ts";
@@ -68,7 +77,7 @@ export function addPolicy(assembly: Assembly, asWritten: PolicyDocument, report:
   } else {
     addBlocks(assembly, blocks);
     addGuards(assembly, guards);
-    addChains(assembly, written, guardChains, observer);
+    addChains(assembly, { document, chains: written, guardChains, observer, report });
     addDefaults(assembly, document, report);
     addProtected(assembly, document, report);
   }
@@ -149,11 +158,20 @@ function addGuards(assembly: Assembly, guards: readonly CompiledGuard[]): void {
 
 function addChains(
   assembly: Assembly,
-  chains: readonly CompiledChain[],
-  guardChains: readonly CompiledChain[],
-  observer: Observer,
+  parts: {
+    document: PolicyDocument;
+    chains: readonly CompiledChain[];
+    guardChains: readonly CompiledChain[];
+    observer: Observer;
+    report: Reporter;
+  },
 ): void {
-  assembly.chains.push(...renderChains([...chains, ...guardChains], assembly.families, observer));
+  const { chains, guardChains, observer } = parts;
+  const accepting = acceptingOf(parts.document, assembly.input.facts, parts.report);
+  const write = ruleWriter(chains, accepting, (chain, rule, family) =>
+    rule.observed ? observer.lone(rule, chain.table, family) : renderRule(rule, family),
+  );
+  assembly.chains.push(...renderChains([...chains, ...guardChains], assembly.families, write));
   for (const chain of chains) {
     if (chain.hook === undefined) continue;
     const dispatch = dispatchOf(assembly, chain.table, chain.hook);
@@ -164,6 +182,7 @@ function addChains(
       origin: chain.origin,
       counts: "nothing",
     });
+    if (chain.table === "filter") addAccepted(assembly, chains, chain.hook, accepting, chain.origin);
   }
 }
 
