@@ -73,20 +73,21 @@ export async function furnish(
 async function furnishDevices(ns: RehearsalNamespace, devices: readonly DeviceFacts[]): Promise<void> {
   const names = devices.flatMap(({ name }, index) => [peerOf(index), plain(name)]);
   if (names.length === 0) return;
-  await must(ns, "ip", ["-batch", "-"], devices.map(pairLine));
   // What is of IPv6 is no reason to stop where the kernel has none, or none for new namespaces.
   // No link-local addresses: nobody asks for them, and each would first have to be found unique.
-  const addressing = [
-    ...names.map((name) => `link set dev ${name} addrgenmode none`),
-    ...devices.flatMap(addressLines),
+  const lines = [
+    ...devices.map((device, index) => ({ text: pairLine(device, index), isNeeded: true })),
+    ...names.map((name) => ({ text: `link set dev ${name} addrgenmode none`, isNeeded: false })),
+    ...devices.flatMap(addressLines).map((text) => ({ text, isNeeded: false })),
+    ...names.map((name) => ({ text: `link set dev ${name} up`, isNeeded: true })),
   ];
-  await ns.run("ip", ["-force", "-batch", "-"], { input: asText(addressing) });
-  await must(
-    ns,
-    "ip",
-    ["-batch", "-"],
-    names.map((name) => `link set dev ${name} up`),
-  );
+  const input = asText(lines.map(({ text }) => text));
+  const { stderr, timedOut } = await ns.run("ip", ["-force", "-batch", "-"], { input });
+  if (timedOut) throw notFurnished("ip", "no answer in time");
+  for (const [, number] of stderr.matchAll(/^Command failed -:(\d+)$/gm)) {
+    const line = lines[Number(number) - 1];
+    if (line?.isNeeded !== false) throw notFurnished(`ip ${line?.text}`, stderr.trim());
+  }
 }
 
 function pairLine({ name, mtu, txQueueLength }: DeviceFacts, index: number): string {
@@ -138,8 +139,11 @@ async function must(
   if (lines.length === 0) return;
   const { code, stderr, timedOut } = await ns.run(command, args, { input: asText(lines) });
   if (code === 0) return;
-  const reason = timedOut ? "no answer in time" : stderr.trim();
-  throw new SluiceError("INTERNAL", `the rehearsal can't be furnished: ${command}: ${reason}`);
+  throw notFurnished(command, timedOut ? "no answer in time" : stderr.trim());
+}
+
+function notFurnished(command: string, reason: string): SluiceError {
+  return new SluiceError("INTERNAL", `the rehearsal can't be furnished: ${command}: ${reason}`);
 }
 
 function asText(lines: readonly string[]): string {

@@ -24,6 +24,9 @@ import { withoutMembers } from "./target.ts";
  *    only in the transition. It must end as the first one did.
  * 3. A refusal carries the kernel's words and the policy's line.
  *
+ * A room is furnished and bare, so what is built in it first needs no look; and what stands was read back in a room once
+ * before. Each look saved is half a dozen processes.
+ *
  * Never write to the live namespace here, and never compare with anything but the first room.
  */
 export type Rehearsed = { ok: true; want: Snapshots } | { ok: false; refusal: Refusal };
@@ -47,14 +50,14 @@ export async function rehearseOnce(
 export async function rehearse(
   parts: RehearseParts,
   wanted: Target,
-  standing?: { target: Target } | undefined,
+  standing?: Pick<Before, "target"> & Partial<Before>,
 ): Promise<Rehearsed> {
   const target = withoutMembers(wanted);
   const built = inRoom(parts, target, (room) => build(parts.drivers, room, target));
   const changed =
     standing === undefined
       ? undefined
-      : rehearseChange(parts, withoutMembers(standing.target), target, built);
+      : rehearseChange(parts, { ...standing, target: withoutMembers(standing.target) }, target, built);
   const results = await Promise.allSettled([built, changed]);
   const failed = results.find((result) => result.status === "rejected");
   if (failed !== undefined) return { ok: false, refusal: refusalOf("rehearse", failed.reason) };
@@ -63,16 +66,18 @@ export async function rehearse(
 
 async function rehearseChange(
   parts: RehearseParts,
-  before: Target,
+  before: Pick<Before, "target"> & Partial<Before>,
   target: Target,
   built: Promise<Snapshots>,
 ): Promise<void> {
   const { drivers } = parts;
-  const others = before.devices.filter((old) => !target.devices.some(({ device }) => device === old.device));
+  const others = before.target.devices.filter(
+    (old) => !target.devices.some(({ device }) => device === old.device),
+  );
   await inRoom(parts, { ...target, devices: [...target.devices, ...others] }, async (room) => {
-    await build(drivers, room, before);
+    await write(drivers, room, before.target);
     const want = await built;
-    const plan = renderAll(drivers, target, want, await readAll(drivers, room.at, target));
+    const plan = renderAll(drivers, target, want, before.want ?? (await readAll(drivers, room.at, target)));
     await writeScripts(drivers, room.at, [...plan.build, ...plan.remove, ...plan.removeSets]);
     const left = diffAll(drivers, target, want, await readAll(drivers, room.at, target));
     if (left.length > 0) throw new Error(`the change from what stands now leaves ${named(left)}`);
@@ -80,9 +85,13 @@ async function rehearseChange(
 }
 
 async function build(drivers: Drivers, room: Room, target: Target): Promise<Snapshots> {
-  const plan = renderAll(drivers, target, undefined, await readAll(drivers, room.at, target));
-  await writeScripts(drivers, room.at, plan.build);
+  await write(drivers, room, target);
   return await readAll(drivers, room.at, target);
+}
+
+async function write(drivers: Drivers, room: Room, target: Target): Promise<void> {
+  const bare = new Map(drivers.map((driver) => [driver.name, driver.bare]));
+  await writeScripts(drivers, room.at, renderAll(drivers, target, undefined, bare).build);
 }
 
 async function inRoom<T>(parts: RehearseParts, target: Target, work: (room: Room) => Promise<T>): Promise<T> {

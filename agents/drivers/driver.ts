@@ -78,6 +78,8 @@ export interface Steps {
 
 export interface Driver<Snapshot> {
   readonly name: DriverName;
+  /** what a namespace holds in which nothing was written yet: building there needs no look */
+  readonly bare: Snapshot;
   /** `target` says which devices are owned and which foreign objects matter; ours are found by name */
   read(at: Namespace, target: Target): Promise<Snapshot>;
   diff(target: Target, want: Snapshot, have: Snapshot): Difference[];

@@ -19,6 +19,7 @@ export function createIpsetDriver(): Driver<IpsetSnapshot> {
 
   return {
     name: "ipset",
+    bare: { sets: new Map() },
     read: readIpset,
     diff: diffIpset,
     render: renderIpset,

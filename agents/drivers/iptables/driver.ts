@@ -24,6 +24,7 @@ export function createIptablesDriver(options: { backend: IptablesBackend }): Dri
 
   return {
     name: "iptables",
+    bare: { tables: new Map() },
     read: (at, target) => readIptables(at, target, backend),
     diff: diffIptables,
     render: renderIptables,

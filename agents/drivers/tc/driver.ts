@@ -9,6 +9,7 @@ import { writeTc } from "./write.ts";
 export function createTcDriver(): Driver<TcSnapshot> {
   return {
     name: "tc",
+    bare: { devices: {} },
     read: readTc,
     diff: diffTc,
     render: renderTc,
