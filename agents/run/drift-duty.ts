@@ -18,6 +18,7 @@ import type { Turns } from "./turns.ts";
  *
  * 1. One look at a time, never during a change; looks that come meanwhile are one look after it.
  * 2. What was repaired is told each time, what stays is told once, until it changes.
+ * 3. While paused it looks and tells, and mends nothing.
  */
 export interface DriftDuty {
   look(look: Look): void;
@@ -193,7 +194,6 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
 
   return {
     look(look) {
-      if (options.isPaused()) return;
       if (waiting !== undefined) {
         waiting = merge(waiting, look);
         return;
@@ -202,7 +202,7 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
       void turns.take(async () => {
         const now = waiting;
         waiting = undefined;
-        if (now !== undefined && !options.isPaused()) await work(now, "policy", { tell: true });
+        if (now !== undefined) await work(now, "policy", { tell: true });
       });
     },
     lookNow: ({ repair, tell }) => turns.take(() => work({ why: "full" }, repair, { tell, isAsked: true })),

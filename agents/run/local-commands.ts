@@ -18,7 +18,7 @@ export async function statusCommand(folder: string): Promise<Answer> {
   const state = stateFolder(folder);
   const reply = await askLocally(state.socket, { what: "status" });
   const status = reply?.what === "status" ? reply.status : await offlineStatus(state);
-  const isOff = status.state === "drifted" || status.state === "contended";
+  const isOff = status.differences.length > 0 || status.state === "contended";
   return { code: isOff ? 3 : 0, text: statusText(status), value: status };
 }
 

@@ -5,7 +5,7 @@ import { type GuardedChild, startGuarded } from "../process/guarded-child.ts";
 
 /**
  * The agent of one server, kept running as systemd would: one that ends (killed by its undo runner, say) is started
- * again after a moment.
+ * again after a moment, but one that refused to run (uninstalled, say) would do so again.
  */
 export interface AgentProcess {
   readonly server: string;
@@ -35,6 +35,7 @@ export interface AgentOptions {
 }
 
 const RESTART_MS = 200;
+const REFUSED = 2;
 
 export function startAgentProcess(options: AgentOptions): AgentProcess {
   const { server, namespace, stateFolder } = options;
@@ -56,9 +57,9 @@ export function startAgentProcess(options: AgentOptions): AgentProcess {
     child = started;
     started.stdout.pipe(log, { end: false });
     started.stderr.pipe(log, { end: false });
-    void started.exited.then(({ text }) => {
+    void started.exited.then(({ code, text }) => {
       log.write(`-- ${text}\n`);
-      if (wanted) timer = setTimeout(start, RESTART_MS);
+      if (wanted && code !== REFUSED) timer = setTimeout(start, RESTART_MS);
     });
   }
 

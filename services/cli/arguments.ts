@@ -73,6 +73,10 @@ export function labelArguments(words: readonly string[]): { set: Record<string, 
   const unset: string[] = [];
   for (const word of words) {
     const equals = word.indexOf("=");
+    if (/\s/.test(word.slice(0, Math.max(equals, 0))))
+      throw new SluiceError("INVALID", `the key of label '${word}' has blanks in it`, {
+        cure: "such as role=web",
+      });
     if (equals > 0) set[word.slice(0, equals)] = word.slice(equals + 1);
     else if (word.endsWith("-") && word.length > 1) unset.push(word.slice(0, -1));
     else

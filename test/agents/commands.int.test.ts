@@ -114,6 +114,10 @@ describe.each(["running", "stopped"] as const)("with the agent %s and control go
     if (mode === "stopped") await startAgentProcess();
     await server.sh("iptables -F SL-web-ssh");
     const damaged = await server.dump();
+    await waitUntil("the look that sees it", 30_000, async () => {
+      const { code, stdout } = await agentCommand("status", "--json");
+      return code === 3 && JSON.parse(stdout).state === "paused";
+    });
     await agentCommand("diff");
     expect(await server.dump()).toBe(damaged);
     expect((await agentCommand("resume")).code).toBe(0);

@@ -99,6 +99,30 @@ test("drift is current until it is mended, and the same within seconds is one ev
   ]);
 });
 
+test("drift in what one policy brought is in that policy's history; where several differ, in the server's", async () => {
+  await world.join("traced");
+  const of = (policy: string) => ({ ...MISSING, object: policy, origin: { policy, revision: 1, line: 3 } });
+  for (const differences of [[of("door")], [of("door"), of("uplink")], [MISSING]])
+    await world.report("traced", { kind: "drift", generation: 1, action: "reported", differences });
+  const found = (filter: object) => world.client.audit.log.query({ types: ["DriftDetected"], ...filter });
+  expect((await found({ server: "traced" })).events).toHaveLength(3);
+  expect((await found({ policy: "door" })).events).toMatchObject([
+    { data: { differences: [{ origin: { policy: "door" } }] } },
+  ]);
+});
+
+test("what was put right by hand during a pause differs no more", async () => {
+  await world.join("careful");
+  await world.report("careful", {
+    ...{ kind: "drift", generation: 1, action: "reported", differences: [MISSING] },
+  });
+  world.pass(5_000, { pulses: false });
+  world.pulse("careful", { state: "paused", differences: 1 });
+  expect(await world.client.drift.ls.query({ server: "careful" })).toMatchObject([{ current: true }]);
+  world.pulse("careful", { state: "paused" });
+  expect(await world.client.drift.ls.query({ server: "careful" })).toEqual([]);
+});
+
 test("a pulse from before a drift, heard after its report, doesn't end it; a later one does", async () => {
   await world.join("straggler");
   await world.report("straggler", {
@@ -134,6 +158,17 @@ test("a repair is asked of the server itself, and recorded with who and why", as
   await expect(world.client.drift.repair.mutate({ server: "drifter" })).rejects.toMatchObject({
     data: { sluice: { code: "UNAVAILABLE", message: expect.stringContaining("nobody there") } },
   });
+});
+
+test("no repair is asked of a server that is paused, and why is said", async () => {
+  await world.join("resting");
+  const until = "2999-01-01T00:00:00Z";
+  await world.report("resting", { kind: "paused", until, reason: "mine", by: "root" });
+  await expect(world.client.drift.repair.mutate({ server: "resting" })).rejects.toMatchObject({
+    data: { sluice: { code: "REFUSED", message: `resting is paused until ${until}` } },
+  });
+  const { events } = await world.client.audit.log.query({ server: "resting", types: ["DriftRepairAsked"] });
+  expect(events).toEqual([]);
 });
 
 test("control permits only what is assigned now, and only when every reach is dialled from outside", async () => {

@@ -48,7 +48,11 @@ export async function bruteForceGuard({ lab, narrator }: Stage): Promise<void> {
 
   narrator.note("a count that this kernel refuses is told before anything is stored:");
   const refused = await narrator.sluiceWithInput(TOO_MANY_HITS, "plan", "-f", "-");
-  narrator.claim("the plan is refused with the kernel's words", refused.code === 2, `exit ${refused.code}`);
+  narrator.claim(
+    "the plan is refused, and names what this kernel counts to",
+    refused.code === 2,
+    `exit ${refused.code}`,
+  );
 }
 
 /** The newest `last_seen` that the ban list holds for an address, in jiffies. */

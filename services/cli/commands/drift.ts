@@ -1,4 +1,5 @@
 import type { DriftView } from "@sluice/proto/api/drift";
+import type { ServerRowView } from "@sluice/proto/api/servers";
 import type { Command } from "commander";
 import { nameArgument, pageArgument } from "../arguments.ts";
 import { action, print, withExamples, withReason } from "../command.ts";
@@ -26,9 +27,11 @@ export function addDriftCommands(program: Command): void {
       .option("--limit <n>", "how many", pageArgument, 50),
     async ({ client, terminal }, options: { server?: string; all: boolean; limit: number }) => {
       const rows = await client.drift.ls.query(options);
+      const servers = rows.length > 0 || options.all ? [] : await client.servers.ls.query({});
+      const asked = servers.filter(({ server }) => options.server === undefined || server === options.server);
       print(terminal, rows, () =>
         table(terminal, {
-          none: options.all ? "no drift was seen yet" : "no drift: every kernel holds what it is to hold",
+          none: options.all ? "no drift was seen yet" : withoutDriftText(asked),
           rows,
           columns: [
             { heading: "SERVER", cell: (row) => row.server },
@@ -91,6 +94,14 @@ export function addDriftCommands(program: Command): void {
       return view.repaired || view.differences.length === 0 ? EXIT.done : EXIT.halted;
     },
   );
+}
+
+/** Of a server that isn't heard nobody knows. */
+export function withoutDriftText(servers: readonly Pick<ServerRowView, "server" | "connected">[]): string {
+  const silent = servers.filter(({ connected }) => !connected).map(({ server }) => server);
+  return silent.length === 0
+    ? "no drift: every kernel holds what it is to hold"
+    : `no drift is known; not heard: ${silent.join(", ")}`;
 }
 
 function stateText(server: string, differences: number): string {

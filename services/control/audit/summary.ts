@@ -49,7 +49,7 @@ export function summaryOf(event: SluiceEvent): string {
     case "RolloutStarted": {
       const { rollout, kind, policy, revision, waves } = event.data;
       const what = revision === 0 ? `${policy} taken off` : `${policy}@${revision}`;
-      return `${rollout}: ${kind} of ${what}, ${waves.flat().length} servers in ${waves.length} waves`;
+      return `${rollout}: ${kind} of ${what}, ${counted(waves.flat().length, "server")} in ${counted(waves.length, "wave")}`;
     }
     case "WaveStarted":
       return `${event.data.rollout}: wave ${event.data.wave} on ${event.data.servers.join(", ")}`;
@@ -78,6 +78,10 @@ export function summaryOf(event: SluiceEvent): string {
 function labelChange({ set, unset }: { set: Record<string, string>; unset: readonly string[] }): string {
   const put = Object.entries(set).map(([key, value]) => ` ${key}=${value}`);
   return [...put, ...unset.map((key) => ` ${key}-`)].join("");
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 function entries(sign: string, all: readonly string[]): string {

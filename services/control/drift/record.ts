@@ -1,3 +1,4 @@
+import type { EventKeys } from "@sluice/db/log/event-body";
 import { readById } from "@sluice/db/log/read";
 import { driftRepeatTable } from "@sluice/db/schema/drift";
 import { streamOf } from "@sluice/proto/events/event";
@@ -23,10 +24,17 @@ export async function recordDrift(ctx: Context, { server, id }: Report, body: Dr
       entity: serverEntity,
       reason: "",
       seed,
+      keys: policyOf(detected.differences),
       decide: (now) => decideDrift(now, detected, ctx.clock.now().getTime()),
     },
   );
   if (events.length === 0 && state.drift) await countRepeat(ctx, state.drift.seq);
+}
+
+/** Where all that differs comes from one policy, the drift is found by its name. */
+function policyOf(differences: DriftBody["differences"]): EventKeys {
+  const [policy, ...others] = new Set(differences.map(({ origin }) => origin?.policy));
+  return policy === undefined || others.length > 0 ? {} : { policy };
 }
 
 /** How often it came is no event. */

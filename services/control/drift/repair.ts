@@ -19,6 +19,11 @@ export async function repairDrift(
     reason,
     decide(state) {
       mustExist(state, server);
+      const { pausedUntil } = state;
+      if (pausedUntil !== undefined && pausedUntil > ctx.clock.now().toISOString())
+        throw new SluiceError("REFUSED", `${server} is paused until ${pausedUntil}`, {
+          cure: "wait, or end the pause on the server itself: sluice-agent resume",
+        });
       return [{ type: "DriftRepairAsked", data: { server } }];
     },
   });

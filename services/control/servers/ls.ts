@@ -44,7 +44,8 @@ const PULSE_UNDER_WAY_MS = 1_000;
 
 function mendedSince({ pulses }: Context, { server, at }: DriftRow): boolean {
   const last = pulses.of(server);
-  if (last === undefined || last.pulse.state !== "idle" || last.pulse.differences > 0) return false;
+  if (last === undefined || last.pulse.differences > 0) return false;
+  if (last.pulse.state !== "idle" && last.pulse.state !== "paused") return false;
   return Date.parse(last.at) > Date.parse(at) + PULSE_UNDER_WAY_MS;
 }
 
