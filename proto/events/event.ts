@@ -86,7 +86,8 @@ export const eventData = {
     revision: z.int().min(1).optional(),
     text: z.string(),
     servers: z.array(z.string()),
-    /** servers that control itself refused while compiling, with the reason */
+    /** what compiling found worth saying, by server; added to that server's answer */
+    warnings: z.record(z.string(), z.array(z.string())).optional(),
     expiresAt: z.string(),
   }),
   PlanAnswered: z.strictObject({

@@ -59,13 +59,35 @@ export const policyGuard = z.strictObject({
 });
 export type PolicyGuard = z.infer<typeof policyGuard>;
 
-export const leafQdisc = z.strictObject({ kind: z.string(), args: z.array(z.string()) });
-export type LeafQdisc = z.infer<typeof leafQdisc>;
+/** `auto` is the best that the kernel has */
+export interface LeafQdisc {
+  kind: string;
+  args: string[];
+}
 
-export interface ShapingClass {
+/** What leads packets into classes: a rule with a mark and `fw`, a rule that names the class, or filters of tc's own. */
+export const CLASSIFIERS = ["fw", "classify", "u32", "flower"] as const;
+export type Classifier = (typeof CLASSIFIERS)[number];
+
+/** A class of a tree; `Own` is what only its kind of tree has. */
+export type ClassOf<Own> = Own & {
   name: string;
   /** minor number of the class id, 1..0xffff, written in hex in `1:MINOR` */
   minor: number;
+  /** major number of the qdisc inside, `10:` */
+  handle: number;
+  /** the MARK that leads here where the kernel has `fw` */
+  mark: number;
+  isDefault: boolean;
+  match: PolicyRule[];
+  leaf?: LeafQdisc | undefined;
+  /** a tree of its own inside, in place of a leaf */
+  inside?: ClassTree | undefined;
+  children: ClassOf<Own>[];
+  line: number;
+};
+
+export interface HtbShare {
   rateBitPerSec: number;
   ceilBitPerSec: number;
   priority?: number | undefined;
@@ -73,51 +95,41 @@ export interface ShapingClass {
   burstBytes?: number | undefined;
   cburstBytes?: number | undefined;
   quantumBytes?: number | undefined;
-  /** the MARK that leads here where the kernel has `fw` */
-  mark: number;
-  isDefault: boolean;
-  match: z.infer<typeof policyRule>[];
-  leaf?: LeafQdisc | undefined;
-  children: ShapingClass[];
+}
+export type HtbClass = ClassOf<HtbShare>;
+
+/** A rate; `first` is what it is in the beginning, for so long. */
+export interface HfscCurve {
+  /** real time, link share, both of them at once, upper limit: as in tc */
+  curve: "rt" | "ls" | "sc" | "ul";
+  first?: { rateBitPerSec: number; forMs: number } | undefined;
+  rateBitPerSec: number;
+}
+export type HfscClass = ClassOf<{ curves: HfscCurve[] }>;
+
+/** A prio has as many classes as bands, the first of them always first; they have no classes below. */
+export type PrioClass = ClassOf<unknown>;
+
+export type ShapingClass = HtbClass | HfscClass | PrioClass;
+
+interface TreeParts {
+  /** else what the kernel has and the direction allows */
+  by?: Classifier | undefined;
   line: number;
 }
-export const shapingClass: z.ZodType<ShapingClass> = z.lazy(() =>
-  z.strictObject({
-    name: z.string(),
-    minor: z.int().min(1).max(0xffff),
-    rateBitPerSec: z.int().min(8),
-    ceilBitPerSec: z.int().min(8),
-    priority: z.int().min(0).max(7).optional(),
-    mtuBytes: z.int().optional(),
-    burstBytes: z.int().optional(),
-    cburstBytes: z.int().optional(),
-    quantumBytes: z.int().optional(),
-    mark: z.int().min(1),
-    isDefault: z.boolean(),
-    match: z.array(policyRule),
-    leaf: leafQdisc.optional(),
-    children: z.array(shapingClass),
-    line,
-  }),
-);
+export type ClassTree =
+  | (TreeParts & { kind: "htb"; r2q?: number | undefined; classes: HtbClass[] })
+  | (TreeParts & { kind: "hfsc"; classes: HfscClass[] })
+  | (TreeParts & { kind: "prio"; classes: PrioClass[] });
 
-/** One direction of a device: an HTB tree, or a single qdisc (tbf, pfifo, sfq, …) for all of it. */
-export const shapingTree = z.discriminatedUnion("kind", [
-  z.strictObject({
-    kind: z.literal("htb"),
-    r2q: z.int().optional(),
-    classes: z.array(shapingClass).min(1),
-    line,
-  }),
-  z.strictObject({ kind: z.literal("single"), qdisc: leafQdisc, line }),
-]);
-export type ShapingTree = z.infer<typeof shapingTree>;
+/** One direction of a device: a tree of classes, or a single qdisc (tbf, pfifo, sfq, …) for all of it. */
+export type ShapingTree = ClassTree | { kind: "single"; qdisc: LeafQdisc; line: number };
 
 export const policyShaping = z.strictObject({
   /** a device name or `$var` */
   device: z.string(),
-  egress: shapingTree.optional(),
-  ingress: shapingTree.optional(),
+  egress: z.custom<ShapingTree>().optional(),
+  ingress: z.custom<ShapingTree>().optional(),
   line,
 });
 export type PolicyShaping = z.infer<typeof policyShaping>;

@@ -12,7 +12,6 @@ const NOT_HERE = new Set([
   "drr",
   "qfq",
   "ets",
-  "prio",
   "mq",
   "mqprio",
   "taprio",
@@ -23,7 +22,10 @@ const NOT_HERE = new Set([
 /** one word of tc's command line */
 const WORD = /^[A-Za-z0-9][A-Za-z0-9._:/%+,-]*$/;
 
-/** `sfq`, or `{ kind: sfq, perturb: 10 }`: tc's own arguments by name; `true` is the name alone, a list several words. */
+/**
+ * `sfq`, or `{ kind: sfq, perturb: 10 }`: tc's own arguments by name; `true` is the name alone, a list several words.
+ * `auto` is whatever is best on the server.
+ */
 export function readQdisc(reader: Reader, node: SourceNode): LeafQdisc | undefined {
   const kindNode = node.kind === "map" ? node.fields.get("kind")?.value : node;
   if (
@@ -41,6 +43,11 @@ export function readQdisc(reader: Reader, node: SourceNode): LeafQdisc | undefin
   const args: string[] = [];
   for (const [name, { key, value }] of node.kind === "map" ? node.fields : []) {
     if (name === "kind") continue;
+    if (kindNode.text === "auto")
+      reader.problem(key, "auto takes no arguments: servers may differ in what it is", {
+        found: name,
+        expected: "auto alone",
+      });
     if (!/^[a-z][a-z0-9_]*$/.test(name))
       reader.problem(key, `${shown(name)} can't be an argument of tc`, {
         found: name,

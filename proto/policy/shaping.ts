@@ -1,17 +1,19 @@
-import type { PolicyShaping, ShapingClass, ShapingTree } from "./document.ts";
-import { integer, optional, rate, size } from "./fields.ts";
+import type { HtbClass, PolicyShaping, ShapingTree } from "./document.ts";
+import { optional, rate, size } from "./fields.ts";
 import { readQdisc, readTbf } from "./qdisc.ts";
 import { type FieldsOf, type Reader, readFields, readMap } from "./reader.ts";
 import type { RuleNames } from "./rule-names.ts";
-import { readClasses } from "./shaping-class.ts";
-import type { Direction } from "./shaping-match.ts";
+import type { DeviceScope } from "./shaping-class.ts";
+import type { Matched } from "./shaping-match.ts";
+import { BY_FIELD, readClassTree, TREE_FIELDS } from "./shaping-tree.ts";
 import { type MapField, type SourceNode, shown } from "./source-node.ts";
 import { didYouMean } from "./suggest.ts";
 import { variablesIn } from "./variables.ts";
 import { possibleTexts } from "./vars.ts";
 
 const TREE = {
-  r2q: optional(integer(1, 100_000)),
+  ...TREE_FIELDS,
+  ...BY_FIELD,
   classes: "nested",
   tbf: "nested",
   qdisc: "nested",
@@ -71,21 +73,33 @@ function readDevice(
 function readTree(
   reader: Reader,
   node: SourceNode,
-  { r2q, classes, tbf, qdisc }: FieldsOf<typeof TREE>,
-  direction: Direction,
+  { classes, tbf, qdisc, ...head }: FieldsOf<typeof TREE>,
+  direction: Matched["direction"],
   names: RuleNames,
 ): ShapingTree | undefined {
   const said = Object.entries({ classes, tbf, qdisc }).flatMap(([name, part]) => (part ? [name] : []));
-  if (said.length !== 1 || (r2q !== undefined && classes === undefined)) {
-    const found = said.join(" and ") || (r2q === undefined ? "nothing" : "r2q alone");
-    const expected = "classes (with r2q, if you like), tbf or qdisc";
+  const beside = Object.entries(head).flatMap(([name, value]) => (value === undefined ? [] : [name]));
+  if (said.length !== 1 || (beside.length > 0 && classes === undefined)) {
+    const found = said.join(" and ") || (beside.length === 0 ? "nothing" : `${beside.join(" and ")} alone`);
+    const expected = "classes (with kind, by or r2q, if you like), tbf or qdisc";
     reader.problem(node, "a device has one tree of classes, or one qdisc", { found, expected });
     return undefined;
   }
   const { line } = node.place;
   if (classes !== undefined) {
-    const read = readClasses(reader, classes, direction, names);
-    return read.length === 0 ? undefined : { kind: "htb", ...(r2q && { r2q }), classes: read, line };
+    const { by } = head;
+    if (direction === "ingress" && (by === "fw" || by === "classify"))
+      reader.problem(node, `what comes in has met no rule yet that could lead to a class by ${by}`, {
+        found: `by: ${by}`,
+        expected: "by: u32 or by: flower",
+      });
+    const device: DeviceScope = {
+      matched: { direction, by },
+      names,
+      marks: new Map(),
+      handles: new Map(),
+    };
+    return readClassTree(reader, node, classes, head, { device, major: 1 });
   }
   const single = tbf !== undefined ? readTbf(reader, tbf) : qdisc && readQdisc(reader, qdisc);
   return single && { kind: "single", qdisc: single, line };
@@ -100,9 +114,10 @@ function readIngress(reader: Reader, node: SourceNode, names: RuleNames): Shapin
   const fields = readFields(reader, node, { rate, burst: optional(size) });
   if (fields === undefined) return undefined;
   const { line } = node.place;
-  const all: ShapingClass = {
+  const all: HtbClass = {
     name: "all",
     minor: FIRST_MINOR,
+    handle: FIRST_MINOR,
     rateBitPerSec: fields.rate,
     ceilBitPerSec: fields.rate,
     ...(fields.burst && { burstBytes: fields.burst }),

@@ -76,6 +76,44 @@ test("what comes in is shaped by a rate, which is one class for everything, or b
   expect(shapingOf(`eth0: { ingress: { classes: ${classes} } }`)?.ingress).toMatchObject({ kind: "htb" });
 });
 
+test("an hfsc has curves, a prio has bands, and a class may hold a tree of its own", () => {
+  const shaped = shapingOf(`eth0:
+    kind: prio
+    by: u32
+    classes:
+      voice: { match: -p udp --dport 5060, leaf: prio }
+      rest:
+        default: true
+        leaf:
+          kind: hfsc
+          classes:
+            web: { rate: { first: 4mbit, for: 10ms, after: 1mbit }, ceil: 2mbit, match: all }
+            bulk: { share: 1mbit, leaf: auto, default: true }`);
+  expect(shaped?.egress).toMatchObject({
+    kind: "prio",
+    by: "u32",
+    classes: [
+      { name: "voice", minor: 1, handle: 0x10, mark: 0x10, leaf: { kind: "prio", args: [] } },
+      {
+        ...{ name: "rest", minor: 2, handle: 0x20, isDefault: true },
+        inside: {
+          kind: "hfsc",
+          classes: [
+            {
+              ...{ name: "web", minor: 0x10, handle: 0x2010, mark: 0x2010, match: [{ words: [] }] },
+              curves: [
+                { curve: "sc", first: { rateBitPerSec: 4e6, forMs: 10 }, rateBitPerSec: 1e6 },
+                { curve: "ul", rateBitPerSec: 2e6 },
+              ],
+            },
+            { name: "bulk", handle: 0x2020, curves: [{ curve: "ls" }], leaf: { kind: "auto" } },
+          ],
+        },
+      },
+    ],
+  });
+});
+
 const MATCH = "classes: { a: { rate: 1mbit, match:";
 
 describe("what can't be shaped is refused where it stands", () => {
@@ -144,6 +182,46 @@ describe("what can't be shaped is refused where it stands", () => {
     [
       "eth0: { tbf: ‸{ rate: 1mbit, burst: 10k, limit: 10k, peakrate: 2mbit } }",
       "tbf with a peakrate needs an mtu",
+    ],
+    ["eth0: { kind: ‸drr, classes: { a: { rate: 1mbit } } }", "bad value for kind"],
+    ["eth0: { classes: { a: { rate: 1mbit } }, by: ‸luck }", "bad value for by"],
+    ["eth0: ‸{ by: fw }", "a device has one tree of classes, or one qdisc"],
+    ["eth0: ‸{ kind: prio, r2q: 5, classes: { a: {}, b: {} } }", "prio has no r2q"],
+    ["eth0: { kind: prio, classes: ‸{ a: {} } }", "a prio has a class for each of its bands"],
+    ["eth0: { kind: prio, classes: { a: { ‸rate: 1mbit }, b: {} } }", "unknown field rate"],
+    ["eth0: { kind: prio, classes: { a: { ‸classes: { c: {} } }, b: {} } }", "unknown field classes"],
+    ["eth0: { kind: hfsc, classes: { a: ‸{ ceil: 1mbit } } }", "a needs a rate, or its parts by themselves"],
+    [
+      "eth0: { kind: hfsc, classes: { a: ‸{ rate: 1mbit, share: 1mbit } } }",
+      "a needs a rate, or its parts by themselves",
+    ],
+    [
+      "eth0: { kind: hfsc, classes: { a: { rate: { first: ‸fast, for: 1ms, after: 1mbit } } } }",
+      "bad value for first",
+    ],
+    [
+      "eth0: { classes: { a: { rate: 1mbit, leaf: { kind: auto, ‸limit: 5 } } } }",
+      "auto takes no arguments: servers may differ in what it is",
+    ],
+    [
+      "eth0: { classes: { a: { rate: 1mbit, leaf: { ‸by: fw, classes: { b: { rate: 1mbit } } } } } }",
+      "unknown field by",
+    ],
+    [
+      "eth0: { classes: { a: { rate: 1mbit, id: 100, leaf: { classes: { ‸b: { rate: 1mbit } } } } } }",
+      "b stands inside of a class, and one of the two has too large a number",
+    ],
+    [
+      "eth0: { classes: { a: { rate: 1mbit, leaf: { classes: { b: { rate: 1mbit } } } }, ‸c: { rate: 1mbit, id: 1010 } } }",
+      "the classes b and c come to the same number",
+    ],
+    [
+      "eth0: { ingress: ‸{ by: fw, classes: { a: { rate: 1mbit } } } }",
+      "what comes in has met no rule yet that could lead to a class by fw",
+    ],
+    [
+      `eth0: { by: flower, ${MATCH} ‸-p tcp --syn } } }`,
+      "a class by flower can't match by --syn: only by protocol, addresses and ports",
     ],
     ["eth0: { ingress: { rate: ‸fast } }", "bad value for rate"],
     ["eth0: { ingress: { rate: 1mbit, ‸ceil: 1mbit } }", "unknown field ceil"],

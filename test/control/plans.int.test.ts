@@ -19,7 +19,7 @@ afterAll(async () => {
   await postgres?.stop();
 });
 
-const SHAPING = "shaping: { eth0: { classes: { all: { rate: 1mbit, default: true } } } }\n";
+const SHAPING = "shaping: { eth0: { classes: { all: { rate: 1mbit, default: true, leaf: auto } } } }\n";
 
 async function answer(server: string, plan: string, result: "ok" | "refused"): Promise<void> {
   await waitUntil(`the plan at ${server}`, 5_000, () => world.link.plans.get(server)?.plan === plan);
@@ -52,6 +52,7 @@ test("a server without a manifest is answered for at once; the others answer by 
     ["s2", "refused"],
   ]);
   expect(end.answers[2]?.refusal?.reason).toBe("the kernel said no");
+  expect(end.answers[1]?.warnings).toEqual([expect.stringContaining("auto is pfifo here")]);
 });
 
 test("planning a file stores no policy", async () => {

@@ -10,6 +10,8 @@ const DEVICES = [
   "address add 2001:db8::10/64 dev eth0 nodad",
   "link set peer0 up",
   "link set eth0 up",
+  "link add eth1 type veth peer name peer1",
+  "link add eth2 type veth peer name peer2",
 ];
 
 const SETS = `
@@ -95,6 +97,40 @@ shaping:
         rest: { rate: 1mbit, default: true, leaf: cake }
 `;
 
+/** Every kind of tree, one in another, and every kind of filter that leads to classes. */
+const TREES = `
+policy: trees
+targets: { servers: ["*"] }
+shaping:
+  eth0:
+    kind: prio
+    classes:
+      voice: { match: -p udp --dport 5060, leaf: { kind: pfifo, limit: 50 } }
+      office:
+        match: -d 192.0.2.0/24
+        leaf:
+          kind: hfsc
+          classes:
+            web: { rate: { first: 4mbit, for: 10ms, after: 1mbit }, ceil: 8mbit, match: -p tcp --sport 80, leaf: fq }
+            bulk: { share: 1mbit, default: true, leaf: auto }
+      rest: { default: true, leaf: prio }
+    ingress:
+      by: flower
+      classes:
+        web: { rate: 500kbit, match: ['-p tcp -m multiport --dports 80,1000:1010', -s 2001:db8::/32], leaf: { kind: cake, bandwidth: 1mbit } }
+        rest: { rate: 1mbit, match: all }
+  eth1:
+    by: flower
+    kind: hfsc
+    classes:
+      up: { rate: 2mbit, classes: { web: { realtime: 100kbit, share: 1mbit, match: -p tcp --sport 80 }, rest: { share: 1mbit, match: all } } }
+  eth2:
+    by: u32
+    classes:
+      web: { rate: 1mbit, match: -p tcp --sport 80, leaf: { kind: netem, delay: 20ms } }
+      rest: { rate: 1mbit, match: all, leaf: { kind: prio, bands: 4 } }
+`;
+
 const PATIENCE_MS = 240_000;
 
 onStockKernel("policies", (kernel) => {
@@ -133,13 +169,15 @@ onStockKernel("policies", (kernel) => {
     ["sets of every type", SETS],
     ["rules in every table", RULES],
     ["classes by mark, with leaves of many kinds", SHAPING],
+    ["trees of every kind, by filters of every kind", TREES],
   ])(
     "%s are held as rehearsed on both families, twice writes nothing, and nothing is left of them",
     async (_, policy) => {
       const { left, again, manifest } = await server.hold(policy);
       expect(left).toEqual([]);
       expect(again).toEqual([]);
-      expect(new Set(manifest.chains.map(({ family }) => family))).toEqual(new Set([4, 6]));
+      if (policy !== TREES)
+        expect(new Set(manifest.chains.map(({ family }) => family))).toEqual(new Set([4, 6]));
       const gone = await server.hold();
       expect(gone.left).toEqual([]);
       expect(await dump()).toBe(bare);

@@ -39,6 +39,26 @@ const ALWAYS_SAID: Readonly<Record<string, readonly (readonly [name: string, val
 /** tc reads these and the kernel never shows them again: whether they stand, or stand no more, nobody could tell. */
 const NEVER_SHOWN: Readonly<Record<string, readonly string[]>> = { netem: ["distribution"] };
 
+/**
+ * What `auto` is: the first of these that the kernel has. Fair between connections and short of queue comes first, then
+ * fair, then short; pfifo is all that is left. The plan shows which it is.
+ */
+const BEST_FIRST = ["fq_codel", "cake", "fq_pie", "sfq", "codel", "pie", "pfifo"];
+
+export function chosenQdisc(
+  qdisc: LeafQdisc,
+  { capabilities }: Facts,
+  at: Spot,
+  report: Reporter,
+): LeafQdisc {
+  if (qdisc.kind !== "auto") return qdisc;
+  const found = BEST_FIRST.findIndex((kind) => capabilities.qdiscs.includes(kind));
+  const kind = BEST_FIRST[found] ?? "pfifo";
+  if (found > 0)
+    report.warn(at, `auto is ${kind} here: this kernel has no ${BEST_FIRST.slice(0, found).join(", ")}`);
+  return { kind, args: [] };
+}
+
 /** The qdisc's arguments with what must be said. */
 export function qdiscArgs({ kind, args }: LeafQdisc): string[] {
   const missing = (ALWAYS_SAID[kind] ?? []).filter(([name]) => !args.includes(name));

@@ -272,6 +272,11 @@ const cases: [what: string, parts: Partial<PolicyDocument>, problem: string, mor
       ingress("-m conntrack --ctstate NEW"),
       "an ingress class can match only -p, -s, -d, --sport, --dport",
     ],
+    [
+      "a match that becomes too many filters",
+      ingress("-p tcp --sport 1:65534 --dport 1:65534"),
+      "this match needs 1800 filters, more than 256",
+    ],
     ["a negated ingress match", ingress("! -p tcp"), "an ingress class can match only"],
     [
       "ingress without IFB",

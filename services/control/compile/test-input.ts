@@ -1,11 +1,11 @@
 import type { Facts } from "@sluice/proto/manifest/facts";
 import type { HookName, Manifest, TableName } from "@sluice/proto/manifest/manifest";
 import type {
+  HtbClass,
   PolicyDocument,
   PolicyGuard,
   PolicyRule,
   PolicySetDocument,
-  ShapingClass,
 } from "@sluice/proto/policy/document";
 import { splitWords } from "@sluice/proto/policy/rule-words";
 import type { CompileInput } from "./input.ts";
@@ -89,11 +89,12 @@ export function shapedClass(
   name: string,
   minor: number,
   kbit: number,
-  parts: Partial<ShapingClass> = {},
-): ShapingClass {
+  parts: Partial<HtbClass> = {},
+): HtbClass {
   return {
     name,
     minor,
+    handle: minor,
     rateBitPerSec: kbit * 1000,
     ceilBitPerSec: kbit * 1000,
     mark: minor,

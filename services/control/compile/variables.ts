@@ -1,8 +1,10 @@
 import type {
+  ClassOf,
+  ClassTree,
+  LeafQdisc,
   PolicyDocument,
   PolicyRule,
   PolicyVar,
-  ShapingClass,
   ShapingTree,
 } from "@sluice/proto/policy/document";
 import { VARIABLE } from "@sluice/proto/policy/variables";
@@ -70,24 +72,34 @@ export function substituteVariables(
   function fillWords(words: readonly string[], at: Spot): string[] {
     return words.map((word) => fill(word, at));
   }
-  function fillClass(shaped: ShapingClass, path: string): ShapingClass {
+  function fillQdisc({ kind, args }: LeafQdisc, at: Spot): LeafQdisc {
+    return { kind, args: fillWords(args, at) };
+  }
+  function fillClass<Own>(shaped: ClassOf<Own>, path: string): ClassOf<Own> {
     const own = `${path}.${shaped.name}`;
-    const leaf = shaped.leaf && {
-      kind: shaped.leaf.kind,
-      args: fillWords(shaped.leaf.args, { line: shaped.line, path: `${own}.leaf` }),
-    };
     return {
       ...shaped,
       match: shaped.match.map((rule) => fillRule(rule, `${own}.match`)),
-      leaf,
+      leaf: shaped.leaf && fillQdisc(shaped.leaf, { line: shaped.line, path: `${own}.leaf` }),
+      inside: shaped.inside && fillClasses(shaped.inside, `${own}.leaf`),
       children: shaped.children.map((child) => fillClass(child, `${own}.classes`)),
     };
   }
+  function fillClasses(tree: ClassTree, path: string): ClassTree {
+    const fill = <Own>(classes: readonly ClassOf<Own>[]) =>
+      classes.map((shaped) => fillClass(shaped, `${path}.classes`));
+    switch (tree.kind) {
+      case "htb":
+        return { ...tree, classes: fill(tree.classes) };
+      case "hfsc":
+        return { ...tree, classes: fill(tree.classes) };
+      case "prio":
+        return { ...tree, classes: fill(tree.classes) };
+    }
+  }
   function fillTree(tree: ShapingTree, path: string): ShapingTree {
-    if (tree.kind === "htb")
-      return { ...tree, classes: tree.classes.map((shaped) => fillClass(shaped, `${path}.classes`)) };
-    const args = fillWords(tree.qdisc.args, { line: tree.line, path });
-    return { ...tree, qdisc: { kind: tree.qdisc.kind, args } };
+    if (tree.kind !== "single") return fillClasses(tree, path);
+    return { ...tree, qdisc: fillQdisc(tree.qdisc, { line: tree.line, path }) };
   }
 
   return {

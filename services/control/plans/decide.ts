@@ -8,6 +8,8 @@ export interface PlanState {
   policy: string;
   correlation: string;
   servers: readonly string[];
+  /** server → what compiling for it found worth saying */
+  warnings: Readonly<Record<string, readonly string[]>>;
   expiresAt: string;
   /** server → whether it could hold it */
   answers: ReadonlyMap<string, boolean>;
@@ -20,6 +22,7 @@ export const planEntity: Entity<PlanState> = {
     policy: "",
     correlation: "",
     servers: [],
+    warnings: {},
     expiresAt: "",
     answers: new Map(),
     finished: false,
@@ -27,8 +30,8 @@ export const planEntity: Entity<PlanState> = {
   evolve(state, event) {
     switch (event.type) {
       case "PlanRequested": {
-        const { plan, policy, servers, expiresAt } = event.data;
-        return { ...state, plan, policy, servers, expiresAt, correlation: event.meta.correlation };
+        const { plan, policy, servers, warnings = {}, expiresAt } = event.data;
+        return { ...state, plan, policy, servers, warnings, expiresAt, correlation: event.meta.correlation };
       }
       case "PlanAnswered": {
         const { server, result } = event.data;
@@ -58,7 +61,8 @@ export function decideRequest(
 export function decideAnswer(state: PlanState, answer: Answer): SluiceEvent[] {
   const { plan, servers, answers, finished } = state;
   if (finished || !servers.includes(answer.server) || answers.has(answer.server)) return [];
-  const answered: SluiceEvent = { type: "PlanAnswered", data: { plan, ...answer } };
+  const warnings = [...(state.warnings[answer.server] ?? []), ...answer.warnings];
+  const answered: SluiceEvent = { type: "PlanAnswered", data: { plan, ...answer, warnings } };
   const all = new Map([...answers, [answer.server, answer.result === "ok"]]);
   return all.size < servers.length ? [answered] : [answered, finish(plan, all)];
 }

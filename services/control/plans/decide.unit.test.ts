@@ -25,6 +25,18 @@ test("the last answer finishes it: ok when all are", () => {
   expect(decideAnswer(second, answer("s2", "refused")).at(-1)?.data).toMatchObject({ result: "refused" });
 });
 
+test("what compiling found worth saying is told with the server's own answer", () => {
+  const warned: SluiceEvent = {
+    type: "PlanRequested",
+    data: { ...REQUESTED, warnings: { s1: ["auto is sfq here"] } },
+  };
+  const state = given(planEntity, [warned]);
+  const told = (server: string) =>
+    decideAnswer(state, { ...answer(server, "ok"), warnings: ["INPUT: SL-INPUT, then 1 rule"] })[0]?.data;
+  expect(told("s1")).toMatchObject({ warnings: ["auto is sfq here", "INPUT: SL-INPUT, then 1 rule"] });
+  expect(told("s2")).toMatchObject({ warnings: ["INPUT: SL-INPUT, then 1 rule"] });
+});
+
 test("a second answer, one of a stranger and one after the end are nothing", () => {
   const state = given(planEntity, [request, answered("s1", "ok")]);
   expect(decideAnswer(state, answer("s1", "refused"))).toEqual([]);

@@ -45,7 +45,8 @@ export async function requestPlan(
     const assigned = withPolicy(state, policy, subject.revision || 1);
     const unstored = subject.revision === 0 ? subject.document : undefined;
     const compiled = await compileFor(ctx, { server, labels, assigned, unstored, lists });
-    return compiled.ok ? { server, digest: compiled.digest } : { server, problems: compiled.problems };
+    if (!compiled.ok) return { server, problems: compiled.problems };
+    return { server, digest: compiled.digest, warnings: [...compiled.warnings] };
   });
   const plan = ctx.ids.short("p");
   const requested: EventData<"PlanRequested"> = {
@@ -53,6 +54,9 @@ export async function requestPlan(
     ...(subject.revision > 0 && { revision: subject.revision }),
     text: subject.text,
     servers: prepared.map(({ server }) => server),
+    warnings: Object.fromEntries(
+      prepared.flatMap(({ server, warnings = [] }) => (warnings.length > 0 ? [[server, warnings]] : [])),
+    ),
     expiresAt: new Date(ctx.clock.now().getTime() + deadlineMs).toISOString(),
   };
   const refused = prepared.flatMap(({ server, problems }) =>
