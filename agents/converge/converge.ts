@@ -68,7 +68,7 @@ export async function converge(
     await closeJournal(parts);
   }
 
-  const target = targetOf(issued.manifest, parts.local(), parts.listEntries, before?.manifest);
+  const target = targetOf(issued.manifest, parts.local(), parts.listMembers, before?.manifest);
   const rehearsed = await step("rehearse", () => rehearseOnce(parts, target, before));
   if (!rehearsed.ok) return await refused(rehearsed.refusal);
   const { want } = rehearsed;

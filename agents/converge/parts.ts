@@ -10,7 +10,7 @@ import type { AgentMark, UndoFolder } from "../undo/undo-folder.ts";
 import type { Dial } from "./dial.ts";
 import type { Drivers, Snapshots } from "./kernel.ts";
 import type { Preflight } from "./preflight.ts";
-import type { ListEntries, Local } from "./target.ts";
+import type { ListMembers, Local } from "./target.ts";
 import type { Warnings } from "./warnings.ts";
 
 /** Everything that a change touches, given by whoever runs the agent. */
@@ -25,7 +25,7 @@ export interface ConvergeParts {
   local(): Local;
   /** this server's addresses that can be dialled from elsewhere */
   ownAddresses(): readonly string[];
-  listEntries: ListEntries;
+  listMembers: ListMembers;
   confirm: AgentLink["confirm"];
   dial: Dial;
   state: StateFolder;

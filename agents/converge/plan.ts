@@ -18,7 +18,7 @@ export async function plan(
   manifest: Manifest,
   before: Before | undefined,
 ): Promise<PlanAnswer> {
-  const target = targetOf(manifest, parts.local(), parts.listEntries, before?.manifest);
+  const target = targetOf(manifest, parts.local(), parts.listMembers, before?.manifest);
   const rehearsed = await rehearseOnce(parts, target, before);
   if (!rehearsed.ok) return { refusal: rehearsed.refusal, differences: [], warnings: [] };
   const have = await readAll(parts.drivers, parts.live, target);

@@ -38,7 +38,7 @@ async function goBack(
   { from, before }: { from: Manifest; before: Before | undefined },
 ): Promise<void> {
   const { drivers, live } = parts;
-  const target = targetOf(before?.manifest ?? EMPTY_MANIFEST, parts.local(), parts.listEntries, from);
+  const target = targetOf(before?.manifest ?? EMPTY_MANIFEST, parts.local(), parts.listMembers, from);
   const plan = renderAll(drivers, target, undefined, await readAll(drivers, live, target));
   await writeScripts(drivers, live, [...plan.build, ...plan.remove, ...plan.removeSets]);
 }

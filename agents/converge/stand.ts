@@ -13,12 +13,12 @@ export type Stood = { ok: true; standing: Standing } | { ok: false; refusal: Ref
  * kernel or a new iptables may spell it otherwise, and because this server's own addresses may have changed.
  */
 export async function stand(
-  parts: Pick<ConvergeParts, "drivers" | "openRoom" | "local" | "listEntries">,
+  parts: Pick<ConvergeParts, "drivers" | "openRoom" | "local" | "listMembers">,
   applied: Applied,
 ): Promise<Stood> {
   const parsed = parseManifest(applied.manifest, applied.digest);
   if (!parsed.ok) return { ok: false, refusal: { step: "take", reason: parsed.reason } };
-  const target = targetOf(parsed.manifest, parts.local(), parts.listEntries);
+  const target = targetOf(parsed.manifest, parts.local(), parts.listMembers);
   const rehearsed = await rehearse(parts, target);
   if (!rehearsed.ok) return rehearsed;
   const issue = issueOf(applied);

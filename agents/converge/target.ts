@@ -1,6 +1,6 @@
 import { controlSet, FAMILIES, type Family, protectSet, reachSet } from "@sluice/proto/base/names";
 import type { Manifest } from "@sluice/proto/manifest/manifest";
-import type { Target, TargetSet } from "../drivers/driver.ts";
+import type { LiveMembers, Target, TargetSet } from "../drivers/driver.ts";
 import { withReleased } from "../drivers/tc/foreign.ts";
 import { parseEndpoint } from "./dial.ts";
 
@@ -12,8 +12,8 @@ export interface Local {
   control: readonly string[];
 }
 
-/** The living entries of a list's set, as `ipset add SET …` takes them. */
-export type ListEntries = (setName: string) => readonly string[] | undefined;
+/** The members of a list's set; undefined: nothing is known of them. */
+export type ListMembers = (setName: string) => LiveMembers | undefined;
 
 /**
  * A manifest with what this server knows filled in: the protect, control and reach sets where its rules look into them, the
@@ -22,7 +22,7 @@ export type ListEntries = (setName: string) => readonly string[] | undefined;
 export function targetOf(
   manifest: Manifest,
   local: Local,
-  entries: ListEntries,
+  members: ListMembers,
   before?: Manifest | undefined,
 ): Target {
   return {
@@ -30,7 +30,7 @@ export function targetOf(
       ...manifest.sets.map((set) => ({ ...set, use: "policy" as const })),
       ...protectSets(manifest, local),
       ...manifest.lists.flatMap(({ sets }) =>
-        sets.map(({ name, family }) => listTarget(name, family, entries(name) ?? [])),
+        sets.map(({ name, family }) => listTarget(name, family, members(name))),
       ),
     ],
     chains: manifest.chains,
@@ -42,11 +42,16 @@ export function targetOf(
 
 /** The same, as it is rehearsed: a list's members are many, and no rule depends on them. */
 export function withoutMembers(target: Target): Target {
-  return { ...target, sets: target.sets.map((set) => (set.use === "list" ? { ...set, entries: [] } : set)) };
+  return {
+    ...target,
+    sets: target.sets.map((set) => (set.use === "list" ? { ...set, live: undefined } : set)),
+  };
 }
 
-function listTarget(name: string, family: Family, entries: readonly string[]): TargetSet {
-  return { name, type: "hash:net", family, options: ["timeout", "0"], entries, use: "list" };
+/** What is heard of a list from here on may be in the kernel or not when it is read. */
+function listTarget(name: string, family: Family, live: LiveMembers | undefined): TargetSet {
+  live?.beginCount();
+  return { name, type: "hash:net", family, options: ["timeout", "0"], entries: [], use: "list", live };
 }
 
 function protectSets(manifest: Manifest, local: Local): TargetSet[] {

@@ -45,8 +45,6 @@ export interface CheckParts {
 
 export interface CheckOptions {
   only?: readonly DriverName[] | undefined;
-  /** the target again, as of when the kernel was read: lists change while it is */
-  settle?: ((target: Target) => Target) | undefined;
   repair?: Repair | undefined;
 }
 
@@ -59,10 +57,10 @@ export interface Repair {
 export async function check(
   { drivers: all, live, clock }: CheckParts,
   standing: Pick<Standing, "target" | "want">,
-  { only, settle, repair }: CheckOptions,
+  { only, repair }: CheckOptions,
 ): Promise<Checked> {
   const drivers = all.filter(({ name }) => only?.includes(name) ?? true);
-  const look = (target: Target) => lookAt(drivers, live, { ...standing, target }, settle);
+  const look = (target: Target) => lookAt(drivers, live, { ...standing, target });
   const first = await look(standing.target);
   const seenMs = clock.nowMs();
   const nothing: Checked = {
@@ -98,7 +96,6 @@ async function lookAt(
   drivers: Drivers,
   live: Namespace,
   { target, want }: Pick<Standing, "target" | "want">,
-  settle: CheckOptions["settle"],
 ): Promise<Looked> {
   const have = new Map<DriverName, unknown>();
   const faults: Fault[] = [];
@@ -115,10 +112,7 @@ async function lookAt(
     ({ driver, reason }): Difference => ({ driver, object: driver, kind: "changed", have: [reason] }),
   );
   const differences = diffAll(seen, target, want, have);
-  if (settle === undefined || !differences.some(({ driver }) => driver === "ipset"))
-    return { target, have, differences: [...differences, ...unread], faults };
-  const settled = settle(target);
-  return { target: settled, have, differences: [...diffAll(seen, settled, want, have), ...unread], faults };
+  return { target, have, differences: [...differences, ...unread], faults };
 }
 
 /** Builds in the drivers' order, removals in reverse; sets go last, when no rule uses them any more. */

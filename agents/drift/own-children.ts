@@ -12,6 +12,7 @@ export function rememberChildren(at: Namespace): WatchedNamespace {
   return {
     name: at.name,
     run: (command, args, options) => at.run(command, args, options),
+    readNet: (file, heard) => at.readNet(file, heard),
     spawn(command, args) {
       const child = at.spawn(command, args);
       pids.push(child.pid);

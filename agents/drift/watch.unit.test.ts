@@ -11,6 +11,7 @@ function given() {
     at: {
       name: "test",
       run: async () => ({ code: 0, stdout: "", stderr: "", timedOut: false }),
+      readNet: async () => false,
       spawn: () => ({
         ...{
           pid: 1,

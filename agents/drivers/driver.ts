@@ -26,21 +26,52 @@ import type { Namespace } from "../exec/namespace.ts";
  */
 export type DriverName = "ipset" | "iptables" | "tc";
 
+/** The members of a live list's set, as of when they are asked for: they change without a manifest, and are many. */
+export interface LiveMembers {
+  /** `lasting`: without an end; `fewest`: the fewest of those since `beginCount` */
+  counts(): { all: number; lasting: number; fewest: number };
+  beginCount(): void;
+  /** the lines that put all of them into a set */
+  addLines(set: string): Iterable<Uint8Array>;
+  readonly look: MembersLook;
+}
+
+/** A comparison of them with what the kernel lists, member by member. */
+export interface MembersLook {
+  /** Before the kernel is asked; what the look before has found is forgotten. */
+  begin(): void;
+  /** what `ipset list SET` prints, cut anywhere */
+  heard(bytes: Uint8Array): void;
+  found(): FoundMembers;
+  /** the lines that mend it */
+  mendLines(set: string): Iterable<Uint8Array>;
+  end(): void;
+}
+
+export interface FoundMembers {
+  missing: number;
+  strays: number;
+  /** the first of them */
+  missingShown: string[];
+  straysShown: string[];
+  /** whether `mendLines` takes out all strays: not where they are too many */
+  areNamed: boolean;
+}
+
 /** A set as it shall stand: a policy's, a list's, or the protect and control sets. */
 export interface TargetSet {
   name: string;
   type: string;
   family: 4 | 6 | null;
   options: readonly string[];
-  /** as `ipset add NAME …` takes them; may carry a lifetime: `192.0.2.1 timeout 600` */
+  /** as `ipset add NAME …` takes them; may carry a lifetime: `192.0.2.1 timeout 600`; of a list: none */
   entries: readonly string[];
   /** `list` members change by deltas and are not rehearsed */
   use: "policy" | "list" | "protect";
-  /**
-   * Of a list, in a look for drift: its entries are all there is to be, whatever is in `unsettled` aside. Absent: what
-   * it has lost is added, and nothing else looked at.
-   */
-  members?: { unsettled: ReadonlySet<string> } | undefined;
+  /** of a list; absent in a rehearsal, where no rule depends on them */
+  live?: LiveMembers | undefined;
+  /** Of a list, in a look for drift: read whole. Absent: what it has lost is added, and nothing else looked at. */
+  isReadWhole?: boolean | undefined;
   origin?: Origin | undefined;
 }
 
@@ -61,6 +92,10 @@ export interface Script {
   /** which long-lived child takes it: `ipset`, `iptables-restore`, `ip6tables-restore`, `tc` */
   tool: string;
   text: string;
+  /** lines after `text` that are too many to be one, made when they are written */
+  more?: (() => Iterable<string | Uint8Array>) | undefined;
+  /** lines after `more` */
+  end?: string | undefined;
   /** origin of each line of `text` that has one (index from 0) */
   origins?: ReadonlyMap<number, Origin> | undefined;
 }

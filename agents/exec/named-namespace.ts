@@ -7,6 +7,10 @@ export function namedNamespace(netns: string, options: ProcessOptions = {}): Nam
   return {
     name: netns,
     run: (command, args, run) => runProcess("ip", inside(command, args), options, run),
+    async readNet(file, onOutput) {
+      const { code } = await runProcess("ip", inside("cat", [`/proc/net/${file}`]), options, { onOutput });
+      return code === 0;
+    },
     spawn: (command, args) => spawnProcess("ip", inside(command, args), options),
   };
 }

@@ -9,12 +9,17 @@ export interface Namespace {
   readonly throwAway?: boolean | undefined;
   /** Runs a command to its end, without a shell. Never throws on a non-zero exit; throws when it can't be started. */
   run(command: string, args: readonly string[], options?: RunOptions): Promise<RunResult>;
+  /** Hands on what stands in `/proc/net/FILE` of this namespace; false: there is no such file. */
+  readNet(file: string, heard: (bytes: Uint8Array) => void): Promise<boolean>;
   /** Starts a long-lived command, in this namespace, fed on stdin. */
   spawn(command: string, args: readonly string[]): ChildHandle;
 }
 
 export interface RunOptions {
-  input?: string | Uint8Array | undefined;
+  /** pieces are made as the command takes them */
+  input?: string | Uint8Array | Iterable<string | Uint8Array> | undefined;
+  /** what it prints on stdout, as it comes; `stdout` is empty then, and nothing is too much */
+  onOutput?: ((bytes: Uint8Array) => void) | undefined;
   /** default 30 s; then SIGKILL and `timedOut` */
   timeoutMs?: number | undefined;
 }

@@ -1,4 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { pipeline, Readable, type Writable } from "node:stream";
 import { messageOf, SluiceError } from "@sluice/proto/base/errors";
 import type { ChildHandle, RunOptions, RunResult } from "./namespace.ts";
 
@@ -46,7 +47,7 @@ export function runProcess(
       timedOut = true;
       child.kill("SIGKILL");
     }, run.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-    child.stdout.on("data", (chunk: Buffer) => collect(stdout, chunk));
+    child.stdout.on("data", run.onOutput ?? ((chunk: Buffer) => collect(stdout, chunk)));
     child.stderr.on("data", (chunk: Buffer) => collect(stderr, chunk));
     child.on("error", (error) => {
       clearTimeout(timer);
@@ -65,8 +66,13 @@ export function runProcess(
         });
       }
     });
-    child.stdin.end(run.input ?? "");
+    feed(child.stdin, run.input ?? "");
   });
+}
+
+function feed(stdin: Writable, input: NonNullable<RunOptions["input"]>): void {
+  if (typeof input === "string" || input instanceof Uint8Array) stdin.end(input);
+  else pipeline(Readable.from(input, { objectMode: false }), stdin, () => undefined); // an error closes it: it ends too early
 }
 
 /** A command that stays: its lines are handed on as they come, `exited` resolves after the last of them. */

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SluiceError } from "@sluice/proto/base/errors";
 import type { ChildHandle, Namespace } from "./namespace.ts";
+import { readProcNet } from "./proc-net.ts";
 import { runProcess, spawnProcess } from "./process.ts";
 
 /**
@@ -47,6 +48,7 @@ export async function openRehearsal(): Promise<RehearsalNamespace> {
     throwAway: true,
     pid: holder.pid,
     run: (command, args, run) => runProcess("nsenter", enter(command, args), options, run),
+    readNet: (file, heard) => readProcNet(`/proc/${holder.pid}/net/${file}`, heard),
     spawn(command, args) {
       const child = spawnProcess("nsenter", enter(command, args), options);
       children.add(child);

@@ -6,7 +6,7 @@ import { type AskReply, controlPulse, type Report } from "@sluice/proto/wire/rep
 import { BUCKETS, planKey, subjects } from "@sluice/proto/wire/subjects";
 import type { ZodType } from "zod";
 import { connectForGood, connectOnce } from "./connect.ts";
-import { directGet, fetchBlob } from "./direct-get.ts";
+import { directGet, fetchBlob, streamBlob } from "./direct-get.ts";
 import type { Identity } from "./identity.ts";
 import type { AgentLink, AgentLinkHandlers } from "./link.ts";
 import { openSpool } from "./spool.ts";
@@ -67,6 +67,7 @@ export async function createAgentLink(
     fetchPlan: (plan) => fetch("plan", planEnvelope, BUCKETS.plans, planKey(server, plan)),
     fetchList: (list) => fetch("list", listHead, BUCKETS.lists, list),
     fetchBlob: (ref) => fetchBlob(connection, ref),
+    streamBlob: (ref) => streamBlob(connection, ref),
 
     async report(body) {
       const value: Report = { v: 1, server, id: options.newId(), at: options.now().toISOString(), body };

@@ -23,6 +23,8 @@ export interface AgentLink {
   fetchList(list: string): Promise<Opened<ListHead> | undefined>;
   /** Throws when chunks are missing or the digest doesn't match. */
   fetchBlob(ref: BlobRef): Promise<Uint8Array>;
+  /** The same piece by piece: what came must not be believed before the end was reached without a throw. */
+  streamBlob(ref: BlobRef): AsyncIterable<Uint8Array>;
   /** Spooled on disk first, so that it survives; delivered in order, once control's stream has it. */
   report(body: ReportBody): Promise<void>;
   pulse(pulse: Pulse): void;

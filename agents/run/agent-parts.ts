@@ -51,7 +51,7 @@ export interface Known {
   ownAddresses: readonly string[];
 }
 
-export interface AgentParts extends Omit<ConvergeParts, "confirm" | "listEntries"> {
+export interface AgentParts extends Omit<ConvergeParts, "confirm" | "listMembers"> {
   live: WatchedNamespace;
 }
 

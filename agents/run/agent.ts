@@ -47,7 +47,6 @@ export interface AgentOptions extends Surroundings {
   known: Known;
   /** finds it out again, when its devices or addresses change */
   look(): Promise<Known>;
-  isProtected(entry: string, known: Known): boolean;
   intervals?: Partial<Intervals> | undefined;
   /** where an audit daemon writes */
   auditLog?: string | undefined;
@@ -100,16 +99,16 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { store: lists, gate } = createListDuty(base, {
     link,
     target: () => holding.standing()?.target,
-    isProtected: (entry) => options.isProtected(entry, known),
+    protect: () => known.local.protect,
   });
-  const parts = { ...base, confirm: link.confirm, listEntries: lists.entries } satisfies ConvergeParts;
+  const parts = { ...base, confirm: link.confirm, listMembers: lists.members } satisfies ConvergeParts;
   const pause = await openPause({ file: state.paused, nowMs: () => Date.now(), onEnd: onResumed, log });
   const isPaused = () => pause.now() !== undefined;
   const drift = createDriftDuty({
     parts,
     turns,
     isPaused,
-    lists: { entries: lists.entries, isKnown: lists.isKnown, written: gate.written },
+    lists: { members: lists.members, isKnown: lists.isKnown, written: gate.written, saw: gate.saw },
     trail: createAuditTrail({ path: options.auditLog ?? AUDIT_LOG, isOwnChild: parts.live.isOwnChild }),
     polled: polledDrivers(options.backend),
     standing: holding.standing,

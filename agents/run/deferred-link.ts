@@ -37,6 +37,7 @@ export function createDeferredLink(server: string, waiting: RecordFile<ReportBod
     fetchPlan: async (plan) => await attached().fetchPlan(plan),
     fetchList: async (list) => await attached().fetchList(list),
     fetchBlob: async (ref) => await attached().fetchBlob(ref),
+    streamBlob: (ref) => attached().streamBlob(ref),
     async report(body) {
       if (link !== undefined) return await link.report(body);
       const reports = (await readOr(waiting, () => undefined)) ?? [];

@@ -8,9 +8,9 @@ import { type Contention, createContention } from "../drift/contention.ts";
 import { createPace, TOLD_MAX } from "../drift/pace.ts";
 import type { Look } from "../drift/watch.ts";
 import type { DriverName } from "../drivers/driver.ts";
-import { parseList } from "../drivers/ipset/parse.ts";
 import type { AgentParts } from "./agent-parts.ts";
 import { createListLooks, type ListLooksOptions } from "./list-looks.ts";
+import { readFills, type SetFill } from "./set-fill.ts";
 import type { Turns } from "./turns.ts";
 
 /**
@@ -38,7 +38,9 @@ export interface DriftDutyOptions {
   turns: Turns;
   standing(): Standing | undefined;
   isPaused(): boolean;
-  lists: Pick<ListLooksOptions, "entries" | "isKnown" | "written">;
+  lists: Pick<ListLooksOptions, "members" | "isKnown" | "written"> & {
+    saw(fills: ReadonlyMap<string, SetFill>): void;
+  };
   trail: AuditTrail;
   report(body: ReportBody): Promise<void>;
   /** a repair was written */
@@ -84,8 +86,8 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
     let checked: Checked;
     try {
       const target = looksAtSets ? await listLooks.fresh(standing.target, isAsked) : standing.target;
-      const { settle } = listLooks;
-      checked = await check(parts, { target, want: standing.want }, { only, settle, repair: how });
+      checked = await check(parts, { target, want: standing.want }, { only, repair: how });
+      for (const { live } of target.sets) live?.look.end();
     } catch (error) {
       await failed(look, standing.issue.generation, error);
       return undefined;
@@ -130,8 +132,9 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
   }
 
   async function setCounts(): Promise<ReadonlyMap<string, number>> {
-    const { stdout } = await parts.live.run("ipset", ["list", "-t"], { timeoutMs: 10_000 });
-    return new Map(parseList(stdout).map(({ name, count }) => [name, count]));
+    const fills = await readFills(parts.live);
+    options.lists.saw(fills);
+    return new Map([...fills].map(([name, { entries }]) => [name, entries]));
   }
 
   async function report(standing: Standing, look: Look, checked: Checked, sinceMs: number): Promise<void> {

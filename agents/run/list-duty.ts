@@ -1,11 +1,12 @@
 import type { Script, Target } from "../drivers/driver.ts";
 import { readIpset } from "../drivers/ipset/read.ts";
-import { renderReplace } from "../drivers/ipset/render.ts";
+import { renderReplace } from "../drivers/ipset/render-list.ts";
 import type { AgentLink } from "../link/link.ts";
 import { createListFiles } from "../lists/list-files.ts";
 import { createListStore, type ListStore } from "../lists/list-store.ts";
 import type { AgentParts } from "./agent-parts.ts";
 import { createListGate, type ListGate } from "./list-gate.ts";
+import { readFills } from "./set-fill.ts";
 
 export interface ListDuty {
   store: ListStore;
@@ -17,15 +18,23 @@ const NOTHING: Target = { sets: [], chains: [], hooks: [], devices: [], external
 /** The live lists, from the link into the kernel. */
 export function createListDuty(
   parts: AgentParts,
-  options: { link: AgentLink; target(): Target | undefined; isProtected(entry: string): boolean },
+  options: { link: AgentLink; target(): Target | undefined; protect(): readonly string[] },
 ): ListDuty {
   const log = (message: string) => parts.log(message);
-  const gate = createListGate({ target: options.target, send, rebuild, log });
+  const gate = createListGate({
+    target: options.target,
+    send,
+    rebuild,
+    wanted: (name) => store.members(name)?.counts().all ?? 0,
+    readFills: () => readFills(parts.live),
+    onAdded: () => undefined,
+    log,
+  });
   const store = createListStore({
     link: options.link,
     files: createListFiles(parts.state.lists, log),
     write: gate.write,
-    isProtected: options.isProtected,
+    protect: options.protect,
     nowMs: () => parts.clock.wall().getTime(),
     log,
   });
@@ -36,10 +45,9 @@ export function createListDuty(
 
   async function rebuild(name: string): Promise<void> {
     const set = options.target()?.sets.find((one) => one.name === name);
-    if (set === undefined) return;
-    await send(
-      renderReplace({ ...set, entries: store.entries(name) ?? [] }, await readIpset(parts.live, NOTHING)),
-    );
+    const live = store.members(name);
+    if (set === undefined || live === undefined) return;
+    await send(renderReplace(set, live, await readIpset(parts.live, NOTHING)));
   }
 
   return { store, gate };

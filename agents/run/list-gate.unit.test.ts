@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { Target } from "../drivers/driver.ts";
+import type { SetLines } from "../lists/set-lines.ts";
 import { createListGate } from "./list-gate.ts";
 
 const SET = {
@@ -18,7 +19,13 @@ const TARGET: Target = {
   external: { chains: [], sets: [] },
 };
 
-function given(options: { target?: Target; refuses?: boolean } = {}) {
+/** lines of one set, as a delta brings them */
+function change(...lines: string[]): SetLines[] {
+  const set = lines[0]?.split(" ")[2] ?? "";
+  return [{ set, count: lines.length, adds: true, chunks: () => lines.map((line) => `${line}\n`) }];
+}
+
+function given(options: { target?: Target; refuses?: boolean; wanted?: number; room?: number } = {}) {
   const sent: string[] = [];
   const rebuilt: string[] = [];
   const gate = createListGate({
@@ -28,6 +35,9 @@ function given(options: { target?: Target; refuses?: boolean } = {}) {
       sent.push(text);
     },
     rebuild: async (name) => void rebuilt.push(name),
+    wanted: () => options.wanted ?? 1,
+    readFills: async () => new Map([[SET.name, { entries: 1, room: options.room }]]),
+    onAdded: () => undefined,
     log: () => undefined,
   });
   return { gate, sent, rebuilt };
@@ -35,32 +45,43 @@ function given(options: { target?: Target; refuses?: boolean } = {}) {
 
 test("lines for a set that stands reach the kernel in one script", async () => {
   const { gate, sent } = given({ target: TARGET });
-  await gate.write(["add -exist sl-l-bans-4 192.0.2.1 timeout 60", "del -exist sl-l-bans-4 192.0.2.2"]);
+  await gate.write(change("add -exist sl-l-bans-4 192.0.2.1 timeout 60", "del -exist sl-l-bans-4 192.0.2.2"));
   expect(sent).toEqual(["add -exist sl-l-bans-4 192.0.2.1 timeout 60\ndel -exist sl-l-bans-4 192.0.2.2\n"]);
 });
 
 test("lines for a set that doesn't stand are dropped: it is filled whole when it is built", async () => {
   const { gate, sent } = given({ target: TARGET });
-  await gate.write(["add -exist sl-l-other-4 192.0.2.1"]);
+  await gate.write(change("add -exist sl-l-other-4 192.0.2.1"));
   expect(sent).toEqual([]);
 });
 
 test("lines that come during a change are written after it, once and in order, also when it fails", async () => {
   const { gate, sent } = given({ target: TARGET });
-  const change = gate.hold(async () => {
-    await gate.write(["add -exist sl-l-bans-4 192.0.2.1"]);
-    await gate.write(["del -exist sl-l-bans-4 192.0.2.1"]);
+  const changing = gate.hold(async () => {
+    await gate.write(change("add -exist sl-l-bans-4 192.0.2.1"));
+    await gate.write(change("del -exist sl-l-bans-4 192.0.2.1"));
     expect(sent).toEqual([]);
     throw new Error("refused");
   });
-  await expect(change).rejects.toThrow("refused");
+  await expect(changing).rejects.toThrow("refused");
   expect(sent).toEqual(["add -exist sl-l-bans-4 192.0.2.1\ndel -exist sl-l-bans-4 192.0.2.1\n"]);
 });
 
 test("a set that refuses more is built anew", async () => {
   const { gate, rebuilt } = given({ target: TARGET, refuses: true });
-  await gate.write(["add -exist sl-l-bans-4 192.0.2.1", "add -exist sl-l-bans-4 192.0.2.3"]);
+  await gate.write(change("add -exist sl-l-bans-4 192.0.2.1", "add -exist sl-l-bans-4 192.0.2.3"));
   expect(rebuilt).toEqual(["sl-l-bans-4"]);
+});
+
+test("a set that is three quarters full is built anew before it refuses", async () => {
+  const { gate, sent, rebuilt } = given({ target: TARGET, wanted: 750, room: 1000 });
+  await gate.write(change("add -exist sl-l-bans-4 192.0.2.1"));
+  expect(rebuilt).toEqual([]);
+  expect(sent).toHaveLength(1);
+  const fuller = given({ target: TARGET, wanted: 751, room: 1000 });
+  await fuller.gate.write(change("add -exist sl-l-bans-4 192.0.2.1"));
+  expect(fuller.rebuilt).toEqual(["sl-l-bans-4"]);
+  expect(fuller.sent).toEqual([]);
 });
 
 test("it tells when nothing is on its way into the kernel", async () => {
@@ -69,10 +90,13 @@ test("it tells when nothing is on its way into the kernel", async () => {
     target: () => TARGET,
     send: () => taken.promise,
     rebuild: async () => undefined,
+    wanted: () => 1,
+    readFills: async () => new Map(),
+    onAdded: () => undefined,
     log: () => undefined,
   });
   const told: string[] = [];
-  const writing = gate.write(["add -exist sl-l-bans-4 192.0.2.1"]).then(() => told.push("written"));
+  const writing = gate.write(change("add -exist sl-l-bans-4 192.0.2.1")).then(() => told.push("written"));
   const waiting = gate.written().then(() => told.push("told"));
   taken.resolve();
   await Promise.all([writing, waiting]);

@@ -1,5 +1,4 @@
 import type { ForeignFacts } from "@sluice/proto/manifest/facts";
-import { type AddressRange, parseRange } from "@sluice/proto/policy/addresses";
 import type { Target } from "../drivers/driver.ts";
 import { readIptables } from "../drivers/iptables/read.ts";
 import type { IptablesBackend } from "../drivers/iptables/tools.ts";
@@ -51,24 +50,4 @@ async function lookForeign(live: Namespace, backend: IptablesBackend): Promise<F
 function dialable(cidr: string): string[] {
   const [address = ""] = cidr.split("/");
   return /^(127\.|169\.254\.|fe80:|::1$)/i.test(address) ? [] : [address];
-}
-
-/** Whether a list's entry would block something protected, in part or whole. */
-export function isProtected(entry: string, known: Known): boolean {
-  const range = parseRange(entry);
-  return range !== undefined && rangesOf(known).some((other) => overlap(range, other));
-}
-
-const ranges = new WeakMap<Known, AddressRange[]>();
-
-function rangesOf(known: Known): AddressRange[] {
-  const ready = ranges.get(known);
-  if (ready !== undefined) return ready;
-  const made = known.local.protect.flatMap((entry) => parseRange(entry) ?? []);
-  ranges.set(known, made);
-  return made;
-}
-
-function overlap(a: AddressRange, b: AddressRange): boolean {
-  return a.family === b.family && a.first <= b.last && b.first <= a.last;
 }

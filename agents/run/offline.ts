@@ -1,16 +1,19 @@
 import { SluiceError } from "@sluice/proto/base/errors";
 import type { Difference } from "@sluice/proto/manifest/difference";
+import { emptyList } from "@sluice/proto/wire/list-state";
 import { stand } from "../converge/stand.ts";
 import { parseManifest } from "../converge/take.ts";
 import { check } from "../drift/check.ts";
+import type { LiveMembers } from "../drivers/driver.ts";
 import { liveNamespace } from "../exec/live-namespace.ts";
-import { setEntries } from "../lists/entries.ts";
+import { holdList } from "../lists/held-list.ts";
 import { createListFiles } from "../lists/list-files.ts";
+import { liveMembers } from "../lists/live-members.ts";
 import { readOr } from "../state/record-file.ts";
 import { issueOf } from "../state/schemas.ts";
 import type { StateFolder } from "../state/state-folder.ts";
 import { agentEnvironment, createAgentParts } from "./agent-parts.ts";
-import { freshLists } from "./fresh-lists.ts";
+import { withLists } from "./list-looks.ts";
 import type { Status } from "./local-protocol.ts";
 import { createLook } from "./look.ts";
 import { agentVersion } from "./version.ts";
@@ -45,27 +48,26 @@ export async function offlineDiff(state: StateFolder): Promise<Difference[]> {
   const known = await createLook({ live, version: agentVersion(), control: identity?.control ?? [] })();
   const { backend } = known.facts.capabilities.iptables;
   const parts = createAgentParts({ state, live, env, backend, log: () => undefined }, () => known);
-  const entries = await storedEntries(state, applied.manifest, applied.digest);
+  const members = await storedMembers(state, applied.manifest, applied.digest);
   try {
-    const stood = await stand({ ...parts, listEntries: (name) => entries.get(name) }, applied);
+    const stood = await stand({ ...parts, listMembers: (name) => members.get(name) }, applied);
     if (!stood.ok)
       throw new SluiceError("REFUSED", `what is held can't be rehearsed: ${stood.refusal.reason}`);
     const { target, want } = stood.standing;
-    const fresh = freshLists(target, (name) => entries.get(name));
+    const fresh = withLists(target, (name) => members.get(name));
     return (await check(parts, { target: fresh, want }, {})).differences;
   } finally {
     await Promise.all(parts.drivers.map((driver) => driver.close(parts.live)));
   }
 }
 
-async function storedEntries(state: StateFolder, manifest: string, digest: string) {
+async function storedMembers(state: StateFolder, manifest: string, digest: string) {
   const parsed = parseManifest(manifest, digest);
   const files = createListFiles(state.lists, () => undefined);
-  const entries = new Map<string, string[]>();
+  const members = new Map<string, LiveMembers>();
   for (const { list, sets } of parsed.ok ? parsed.manifest.lists : []) {
-    const held = await files.load(list);
-    for (const { name, family } of sets)
-      entries.set(name, held === undefined ? [] : setEntries(held, family, Date.now()));
+    const held = holdList([], (await files.load(list)) ?? emptyList());
+    for (const { name, family } of sets) members.set(name, liveMembers(held, family, Date.now));
   }
-  return entries;
+  return members;
 }

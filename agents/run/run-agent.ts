@@ -10,7 +10,7 @@ import { openStateFolder, type StateFolder } from "../state/state-folder.ts";
 import { type Agent, type AgentOptions, type Intervals, startAgent } from "./agent.ts";
 import { agentEnvironment } from "./agent-parts.ts";
 import type { Logger } from "./logger.ts";
-import { createLook, isProtected } from "./look.ts";
+import { createLook } from "./look.ts";
 import { agentVersion } from "./version.ts";
 
 export interface RunOptions {
@@ -73,7 +73,6 @@ async function start(
     connect,
     known,
     look,
-    isProtected,
     intervals,
     auditLog,
   });

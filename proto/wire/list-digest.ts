@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { ListEntry } from "./list.ts";
 
 /**
@@ -9,6 +9,9 @@ import type { ListEntry } from "./list.ts";
 export const EMPTY_LIST_DIGEST = "0".repeat(64);
 
 const MODULUS = 1n << 256n;
+const WORDS = 8;
+/** sums of 32 bits are carried on before they lose their last bits */
+const CARRY_AFTER = 1_000_000;
 
 /** The line an entry has in a snapshot and in the digest: `entry` or `entry until`. */
 export function listLine(entry: ListEntry): string {
@@ -21,13 +24,48 @@ export function changeListDigest(
   added: Iterable<ListEntry>,
   removed: Iterable<ListEntry>,
 ): string {
-  let sum = BigInt(`0x${digest}`);
-  for (const entry of added) sum += hashOf(entry);
-  for (const entry of removed) sum -= hashOf(entry);
-  const positive = ((sum % MODULUS) + MODULUS) % MODULUS;
-  return positive.toString(16).padStart(64, "0");
+  const come = createDigestSum();
+  const gone = createDigestSum();
+  for (const entry of added) come.add(listLine(entry));
+  for (const entry of removed) gone.add(listLine(entry));
+  return asDigest(BigInt(`0x${digest}`) + come.value() - gone.value());
 }
 
-function hashOf(entry: ListEntry): bigint {
-  return BigInt(`0x${createHash("sha256").update(listLine(entry)).digest("hex")}`);
+export interface DigestSum {
+  add(line: string | Uint8Array): void;
+  value(): bigint;
+}
+
+/** Adds word by word: numbers as large as a digest would be an object for each of a million. */
+export function createDigestSum(): DigestSum {
+  const words = new Float64Array(WORDS);
+  let carried = 0n;
+  let pending = 0;
+
+  function carry(): void {
+    let sum = 0n;
+    for (const word of words) sum = (sum << 32n) + BigInt(word);
+    carried += sum;
+    words.fill(0);
+    pending = 0;
+  }
+
+  return {
+    add(line) {
+      const bytes = hash("sha256", line, "buffer");
+      for (let word = 0; word < WORDS; word++)
+        words[word] = (words[word] ?? 0) + bytes.readUInt32BE(4 * word);
+      pending++;
+      if (pending >= CARRY_AFTER) carry();
+    },
+    value() {
+      carry();
+      return carried;
+    },
+  };
+}
+
+export function asDigest(sum: bigint): string {
+  const positive = ((sum % MODULUS) + MODULUS) % MODULUS;
+  return positive.toString(16).padStart(64, "0");
 }

@@ -1,5 +1,7 @@
 import type { ListDelta, ListEntry } from "./list.ts";
 import { changeListDigest, EMPTY_LIST_DIGEST } from "./list-digest.ts";
+import { ListEntries } from "./list-entries.ts";
+import { createSnapshotReader, snapshotChunks } from "./list-snapshot.ts";
 
 /**
  * A live list held in memory, changed only by deltas. Control and agents use the same one, so both come to the same
@@ -8,12 +10,11 @@ import { changeListDigest, EMPTY_LIST_DIGEST } from "./list-digest.ts";
 export interface ListState {
   rev: number;
   digest: string;
-  /** entry → until (ISO), undefined for ever */
-  entries: Map<string, string | undefined>;
+  entries: ListEntries;
 }
 
 export function emptyList(): ListState {
-  return { rev: 0, digest: EMPTY_LIST_DIGEST, entries: new Map() };
+  return { rev: 0, digest: EMPTY_LIST_DIGEST, entries: new ListEntries() };
 }
 
 /** What really changes when `add` and `del` are asked for: entries that stand as asked are left out. */
@@ -54,23 +55,14 @@ export function applyDelta(state: ListState, delta: ListDelta): Applied {
   return "applied";
 }
 
-/** The text of a snapshot blob: one `entry[ until]` a line, sorted. */
-export function snapshotText(state: ListState): string {
-  return [...state.entries]
-    .map(([entry, until]) => (until === undefined ? entry : `${entry} ${until}`))
-    .sort()
-    .join("\n");
+/** The text of a snapshot blob: one `entry[ until]` a line. */
+export function snapshotBytes(state: ListState): Buffer {
+  return Buffer.concat([...snapshotChunks(state.entries)]);
 }
 
 /** Reads a snapshot blob; undefined where its digest isn't the one promised. */
-export function readSnapshot(text: string, rev: number, digest: string): ListState | undefined {
-  const entries = text
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line): ListEntry => {
-      const [entry = "", until] = line.split(" ");
-      return { entry, until };
-    });
-  if (changeListDigest(EMPTY_LIST_DIGEST, entries, []) !== digest) return undefined;
-  return { rev, digest, entries: new Map(entries.map(({ entry, until }) => [entry, until])) };
+export function readSnapshot(bytes: Uint8Array, rev: number, digest: string): ListState | undefined {
+  const reader = createSnapshotReader();
+  reader.heard(bytes);
+  return reader.end(rev, digest);
 }

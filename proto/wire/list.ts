@@ -23,7 +23,7 @@ export type ListDelta = z.infer<typeof listDelta>;
 
 /**
  * A list as a whole; signed (domain `list`) in the `lists` bucket under its name: a snapshot and the deltas since.
- * The snapshot blob is text, one `entry[ until]` a line, sorted. Entries past their `until` are left out when read.
+ * The snapshot blob is text, one `entry[ until]` a line, in no order. Entries past their `until` are left out when read.
  */
 export const listHead = z.strictObject({
   epoch: z.int(),

@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { liveNamespace } from "@sluice/agents/exec/live-namespace";
 import { startAgent } from "@sluice/agents/run/agent";
 import { agentEnvironment } from "@sluice/agents/run/agent-parts";
-import { createLook, isProtected } from "@sluice/agents/run/look";
+import { createLook } from "@sluice/agents/run/look";
 import { lockState } from "@sluice/agents/state/lock";
 import { openStateFolder } from "@sluice/agents/state/state-folder";
 import { waitUntil } from "@sluice/infra/process/wait-until";
@@ -50,7 +50,6 @@ await startAgent({
   connect: control.connect,
   known: await look(),
   look,
-  isProtected,
   async at(step) {
     console.log(`step ${step}`);
     if (!armed || step !== options.stopAt?.step) return;

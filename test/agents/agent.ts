@@ -1,7 +1,7 @@
 import { namedNamespace } from "@sluice/agents/exec/named-namespace";
 import { type Agent, type AgentOptions, type Intervals, startAgent } from "@sluice/agents/run/agent";
 import { agentEnvironment } from "@sluice/agents/run/agent-parts";
-import { createLook, isProtected } from "@sluice/agents/run/look";
+import { createLook } from "@sluice/agents/run/look";
 import { openStateFolder } from "@sluice/agents/state/state-folder";
 import { commandIn } from "@sluice/infra/net/namespace";
 import { type FakeControl, SERVER } from "./fake-link.ts";
@@ -41,7 +41,6 @@ export async function startTestAgent(
     connect: control.connect,
     known: await look(),
     look,
-    isProtected,
     intervals: options.intervals,
     auditLog: options.auditLog,
     at: options.at,

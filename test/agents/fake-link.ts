@@ -113,6 +113,9 @@ export function createFakeControl(): FakeControl {
       if (text === undefined) throw new Error("no such blob");
       return Buffer.from(text);
     },
+    async *streamBlob(ref) {
+      yield await link.fetchBlob(ref);
+    },
     report: async (body) => void reports.push(body),
     pulse: (pulse) => void pulses.push(pulse),
     async confirm(request) {

@@ -1,4 +1,5 @@
 import type { Target, TargetSet } from "@sluice/agents/drivers/driver";
+import { testMembers } from "@sluice/agents/lists/test-members";
 import { FAMILIES, type Family, headChain, policyChain, policySet } from "@sluice/proto/base/names";
 import type { ManifestChain, ManifestDevice, ManifestHook } from "@sluice/proto/manifest/manifest";
 
@@ -28,7 +29,9 @@ export function addresses(count: number): string[] {
 
 export function setOf(count: number, use: "policy" | "list" = "policy"): TargetSet {
   const name = policySet("bench", "many", "hash:net", 4);
-  return { name, type: "hash:net", family: 4, options: [], entries: addresses(count), use };
+  const set = { name, type: "hash:net", family: 4, options: [], use } as const;
+  if (use === "policy") return { ...set, entries: addresses(count) };
+  return { ...set, options: ["timeout", "0"], entries: [], live: testMembers(addresses(count)).live };
 }
 
 const RULES_PER_CHAIN = 100;

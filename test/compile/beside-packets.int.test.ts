@@ -5,6 +5,7 @@ import { createIptablesDriver } from "@sluice/agents/drivers/iptables/driver";
 import type { IptablesSnapshot } from "@sluice/agents/drivers/iptables/snapshot";
 import { namedNamespace } from "@sluice/agents/exec/named-namespace";
 import { foreignFactsOf } from "@sluice/agents/facts/foreign-facts";
+import { testMembers } from "@sluice/agents/lists/test-members";
 import { compile } from "@sluice/control/compile/compile";
 import { factsWith, inputWith } from "@sluice/control/compile/test-input";
 import { createFabric, type Fabric } from "@sluice/infra/net/fabric";
@@ -71,8 +72,13 @@ describe.each(BACKENDS.map((backend, index) => ({ backend, index })))("on $backe
     const facts = { ...factsWith(), foreign: foreignFactsOf(seen) };
     const result = compile(inputWith([parsed.document], { facts, lists: { bans: { families: [4, 6] } } }));
     if (!result.ok) throw new Error(JSON.stringify(result.problems));
-    const members = (name: string) =>
-      listed.filter((entry) => name === listSet("bans", entry.includes(":") ? 6 : 4));
+    const members = (name: string) => {
+      const family = name === listSet("bans", 6) ? 6 : 4;
+      return testMembers(
+        listed.filter((entry) => entry.includes(":") === (family === 6)),
+        family,
+      ).live;
+    };
     const local = { protect: [host().ipv4, host().ipv6], control: [] };
     const target = targetOf(result.manifest, local, members);
     const plan = renderAll(drivers, target, undefined, await readAll(drivers, where, target));

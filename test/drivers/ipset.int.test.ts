@@ -7,10 +7,11 @@ import {
 } from "@sluice/agents/drivers/driver";
 import { createIpsetDriver } from "@sluice/agents/drivers/ipset/driver";
 import { readMembers } from "@sluice/agents/drivers/ipset/read";
-import { renderMembers, renderReplace } from "@sluice/agents/drivers/ipset/render";
+import { renderReplace } from "@sluice/agents/drivers/ipset/render-list";
 import type { IpsetSnapshot } from "@sluice/agents/drivers/ipset/snapshot";
 import type { Namespace } from "@sluice/agents/exec/namespace";
 import { openRehearsal, type RehearsalNamespace } from "@sluice/agents/exec/rehearsal-namespace";
+import { testMembers } from "@sluice/agents/lists/test-members";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
@@ -20,6 +21,11 @@ const driver = createIpsetDriver();
 function set(name: string, type: string, entries: string[], more: Partial<TargetSet> = {}): TargetSet {
   const family = /^(bitmap|list):/.test(type) ? null : 4;
   return { name, type, family, options: [], entries, use: "policy", origin: ORIGIN, ...more };
+}
+
+function list(name: string, entries: string[]): TargetSet {
+  const { live } = testMembers(entries);
+  return set(name, "hash:net", [], { options: ["timeout", "0"], use: "list", live });
 }
 
 function target(...sets: TargetSet[]): Target {
@@ -37,7 +43,7 @@ const WHOLE = target(
   set("sl-ports", "bitmap:port", ["22", "80-82"], { options: ["range", "0-1023"] }),
   set("sl-mac", "hash:net,iface", ["10.0.0.0/8,eth0"]),
   set("sl-timed", "hash:ip", ["192.0.2.5"], { options: ["timeout", "600"] }),
-  set("sl-l-block-4", "hash:net", ["192.0.2.77"], { options: ["timeout", "0"], use: "list" }),
+  list("sl-l-block-4", ["192.0.2.77"]),
   set("sl-protect-4", "hash:net", ["127.0.0.0/8"], { use: "protect" }),
 );
 
@@ -72,7 +78,7 @@ async function apply(
 /** What the kernel reads back of a target that was built from nothing. Lists are rehearsed empty. */
 async function expected(wanted: Target): Promise<IpsetSnapshot> {
   await using rehearsal = await openRehearsal();
-  const sets = wanted.sets.map((one) => (one.use === "list" ? { ...one, entries: [] } : one));
+  const sets = wanted.sets.map((one) => (one.use === "list" ? { ...one, live: undefined } : one));
   await apply(rehearsal, { ...wanted, sets });
   return await driver.read(rehearsal, wanted); // before the namespace goes
 }
@@ -248,7 +254,17 @@ test.each([
 });
 
 describe("a list", () => {
-  const list = set("sl-l-block-4", "hash:net", [], { options: ["timeout", "0"], use: "list" });
+  const name = "sl-l-block-4";
+  const empty = list(name, []);
+
+  /** lines as a delta brings them */
+  function delta(add: string[], del: string[] = []): Script {
+    const lines = [
+      ...add.map((entry) => `add -exist ${name} ${entry}`),
+      ...del.map((entry) => `del -exist ${name} ${entry}`),
+    ];
+    return { driver: "ipset", what: "a delta", tool: "ipset", text: `${lines.join("\n")}\n` };
+  }
 
   /** counts the children that are started */
   function watched(): { at: Namespace; pids: number[] } {
@@ -268,19 +284,19 @@ describe("a list", () => {
 
   test("takes deltas through one waiting child, which is replaced when it was killed", async () => {
     const { at, pids } = watched();
-    await apply(at, target(list));
-    await driver.write(at, renderMembers(list.name, ["192.0.2.1", "192.0.2.2 timeout 3600"], []));
-    await driver.write(at, renderMembers(list.name, ["192.0.2.3"], ["192.0.2.1", "203.0.113.1"]));
+    await apply(at, target(empty));
+    await driver.write(at, delta(["192.0.2.1", "192.0.2.2 timeout 3600"]));
+    await driver.write(at, delta(["192.0.2.3"], ["192.0.2.1", "203.0.113.1"]));
     expect(pids).toHaveLength(1);
-    const held = await readMembers(at, list.name);
+    const held = await readMembers(at, name);
     expect(held?.lasting).toEqual(["192.0.2.3 timeout 0"]);
     expect(held?.expiring).toEqual([expect.stringMatching(/^192\.0\.2\.2 timeout 3[56]\d\d$/)]);
 
     process.kill(pids[0] ?? 0, "SIGKILL");
-    await driver.write(at, renderMembers(list.name, ["192.0.2.4"], []));
-    await driver.write(at, renderMembers(list.name, ["192.0.2.5"], []));
+    await driver.write(at, delta(["192.0.2.4"]));
+    await driver.write(at, delta(["192.0.2.5"]));
     expect(pids).toHaveLength(2);
-    expect((await readMembers(at, list.name))?.lasting.toSorted()).toEqual([
+    expect((await readMembers(at, name))?.lasting.toSorted()).toEqual([
       "192.0.2.3 timeout 0",
       "192.0.2.4 timeout 0",
       "192.0.2.5 timeout 0",
@@ -289,35 +305,67 @@ describe("a list", () => {
   });
 
   test("refuses a bad delta with its line, and takes the next one", async () => {
-    await apply(ns, target(list));
+    await apply(ns, target(empty));
     const refused = await driver
-      .write(ns, renderMembers(list.name, ["192.0.2.1", "nonsense", "192.0.2.2"], []))
+      .write(ns, delta(["192.0.2.1", "nonsense", "192.0.2.2"]))
       .catch((thrown: unknown) => thrown);
     if (!(refused instanceof ScriptRefused)) throw refused;
-    expect(refused.text).toBe(`add -exist ${list.name} nonsense`);
-    await driver.write(ns, renderMembers(list.name, ["192.0.2.9"], []));
-    expect((await readMembers(ns, list.name))?.lasting).toContain("192.0.2.9 timeout 0");
+    expect(refused.text).toBe(`add -exist ${name} nonsense`);
+    await driver.write(ns, delta(["192.0.2.9"]));
+    expect((await readMembers(ns, name))?.lasting).toContain("192.0.2.9 timeout 0");
   });
 
   test("is told right after somebody made its set anew with another family", async () => {
-    await apply(ns, target(list));
-    await driver.write(ns, renderMembers(list.name, ["192.0.2.1"], []));
-    await ipset("destroy", list.name);
-    await ipset("create", list.name, "hash:net", "family", "inet6", "timeout", "0");
-    await driver.write(ns, renderMembers(list.name, ["2001:db8::/32"], []));
-    expect((await readMembers(ns, list.name))?.lasting).toEqual(["2001:db8::/32 timeout 0"]);
+    await apply(ns, target(empty));
+    await driver.write(ns, delta(["192.0.2.1"]));
+    await ipset("destroy", name);
+    await ipset("create", name, "hash:net", "family", "inet6", "timeout", "0");
+    await driver.write(ns, delta(["2001:db8::/32"]));
+    expect((await readMembers(ns, name))?.lasting).toEqual(["2001:db8::/32 timeout 0"]);
   });
 
   test("of 100,000 is loaded at once, grown when it needs to be, and keeps its members over an apply", async () => {
     const entries = Array.from({ length: 100_000 }, (_, n) => `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`);
-    await apply(ns, target({ ...list, entries: ["192.0.2.1"] }));
-    await driver.write(ns, renderReplace({ ...list, entries }, await driver.read(ns, target(list))));
-    const want = await expected(target(list));
-    expect(await apply(ns, target(list), want)).toEqual([]);
-    const have = await driver.read(ns, target(list));
-    expect(have.sets.get(list.name)).toMatchObject({ count: 100_000 });
-    expect(have.sets.get(list.name)?.members).toBeUndefined();
-    expect(driver.diff(target(list), want, have)).toEqual([]);
+    const { live, ...large } = list(name, entries);
+    if (live === undefined) throw new Error("no members");
+    await apply(ns, target(list(name, ["192.0.2.1"])));
+    await driver.write(ns, renderReplace({ ...large, live }, live, await driver.read(ns, target(large))));
+    const wanted = target({ ...large, live });
+    const want = await expected(wanted);
+    expect(await apply(ns, wanted, want)).toEqual([]);
+    const have = await driver.read(ns, wanted);
+    expect(have.sets.get(name)).toMatchObject({ count: 100_000 });
+    expect(have.sets.get(name)?.members).toBeUndefined();
+    expect(driver.diff(wanted, want, have)).toEqual([]);
+  });
+
+  test("is compared member by member as the kernel prints it, both families, and what is wrong alone is written", async () => {
+    const fours = Array.from({ length: 5_000 }, (_, n) => `198.18.${n >> 8}.${n & 255}`);
+    const sixes = Array.from({ length: 5_000 }, (_, n) => `2001:db8:${(n + 1).toString(16)}::/48`);
+    const mapped = ["::ffff:192.0.2.9", "2001:db8::1:0:0:1"];
+    const wanted = target(
+      { ...list(name, [...fours, "192.0.2.0/24", "203.0.113.9 for 600"]), isReadWhole: true },
+      {
+        ...list("sl-l-block-6", []),
+        family: 6,
+        live: testMembers([...sixes, ...mapped], 6).live,
+        isReadWhole: true,
+      },
+    );
+    const want = await expected(wanted);
+    await apply(ns, wanted, want);
+    expect(driver.diff(wanted, want, await driver.read(ns, wanted))).toEqual([]);
+    await ipset("del", name, "198.18.0.7");
+    await ipset("add", name, "10.9.9.9");
+    await ipset("add", "-exist", name, "198.18.0.8", "timeout", "900");
+    await ipset("del", "sl-l-block-6", "2001:db8:5::/48");
+    expect(driver.diff(wanted, want, await driver.read(ns, wanted))).toMatchObject([
+      { want: expect.arrayContaining(["198.18.0.7", "198.18.0.8"]), have: ["10.9.9.9"] },
+      { want: ["2001:db8:5::/48"] },
+    ]);
+    expect(await apply(ns, wanted, want)).toHaveLength(2);
+    expect(driver.diff(wanted, want, await driver.read(ns, wanted))).toEqual([]);
+    expect((await readMembers(ns, name))?.expiring).toHaveLength(1);
   });
 });
 

@@ -1,4 +1,4 @@
-import type { ChildHandle } from "@sluice/agents/exec/namespace";
+import type { ChildHandle, RunOptions } from "@sluice/agents/exec/namespace";
 import type { RehearsalNamespace } from "@sluice/agents/exec/rehearsal-namespace";
 import type { StockKernel } from "@sluice/infra/stock-kernel/boot";
 import type { GuestProcess } from "@sluice/infra/stock-kernel/guest-processes";
@@ -28,8 +28,13 @@ export async function openGuestNamespace(kernel: StockKernel): Promise<Rehearsal
     throwAway: true,
     pid,
     run: (command, args, options = {}) => {
-      const input = options.input === undefined ? undefined : Buffer.from(options.input).toString();
-      return kernel.run("nsenter", enter(command, args), { input, timeoutMs: options.timeoutMs });
+      const { timeoutMs } = options;
+      return kernel.run("nsenter", enter(command, args), { input: textOf(options.input), timeoutMs });
+    },
+    async readNet(file, heard) {
+      const { code, stdout } = await kernel.run("nsenter", enter("cat", [`/proc/net/${file}`]), {});
+      heard(Buffer.from(stdout));
+      return code === 0;
     },
     spawn(command, args) {
       const child = kernel.start("nsenter", enter(command, args));
@@ -43,6 +48,12 @@ export async function openGuestNamespace(kernel: StockKernel): Promise<Rehearsal
   const up = await namespace.run("ip", ["link", "set", "lo", "up"]);
   if (up.code !== 0) throw new Error(`lo in the stock kernel: ${up.stderr}`);
   return namespace;
+}
+
+function textOf(input: RunOptions["input"]): string | undefined {
+  if (input === undefined || typeof input === "string") return input;
+  const pieces = input instanceof Uint8Array ? [input] : input;
+  return Array.from(pieces, (piece) => Buffer.from(piece).toString()).join("");
 }
 
 function handleOf(child: GuestProcess): ChildHandle {

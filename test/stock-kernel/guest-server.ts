@@ -82,7 +82,7 @@ export async function openGuestServer({ kernel, devices }: GuestServerOptions): 
   async function hold(...policies: string[]): Promise<Held> {
     const manifest = policies.length === 0 ? EMPTY_MANIFEST : compiled(policies, facts);
     const local = { protect: ["192.0.2.1", "2001:db8::1"], control: ["192.0.2.2:4222"] };
-    const target = targetOf(manifest, local, () => [], held?.manifest);
+    const target = targetOf(manifest, local, () => undefined, held?.manifest);
     const rehearsed = await rehearse({ drivers, openRoom }, target, held);
     if (!rehearsed.ok) throw new Error(JSON.stringify(rehearsed.refusal));
     const steps = async () =>

@@ -1,7 +1,6 @@
 import type { Difference } from "@sluice/proto/manifest/difference";
-import type { Target, TargetSet } from "../driver.ts";
+import type { FoundMembers, Target, TargetSet } from "../driver.ts";
 import { lineDifference } from "../line-difference.ts";
-import { elementOf, timeoutOf } from "./entry.ts";
 import { sameOptions } from "./options.ts";
 import type { IpsetSnapshot, SetSnapshot } from "./snapshot.ts";
 
@@ -36,7 +35,7 @@ function diffSet(
   } as const;
   const wantLines = want === undefined ? [set.type] : [headline(want), ...(want.members?.lasting ?? [])];
   if (have === undefined) {
-    const lines = set.use === "list" ? [...wantLines, entries(set.entries.length)] : wantLines;
+    const lines = set.live === undefined ? wantLines : [...wantLines, entries(set.live.counts().all)];
     return { ...object, kind: "missing", ...lineDifference(lines, []) };
   }
   if (want === undefined) return undefined;
@@ -46,16 +45,12 @@ function diffSet(
     sameOptions(want.options, have.options, set.use);
   if (set.use === "list") {
     if (!sameHead) return { ...object, kind: "changed", want: [headline(want)], have: [headline(have)] };
-    const strays = listStrays(set, have);
-    if (strays !== undefined) {
-      const { add, del } = strays;
-      return add.length + del.length > 0
-        ? { ...object, kind: "changed", ...lineDifference(add.map(elementOf), del) }
-        : undefined;
-    }
-    const lasting = lastingCount(set);
-    return have.count < lasting
-      ? { ...object, kind: "changed", want: [entries(lasting)], have: [entries(have.count)] }
+    const found = foundOf(set, have);
+    if (found !== undefined)
+      return isRight(found) ? undefined : { ...object, kind: "changed", ...foundLines(found) };
+    const fewest = set.live?.counts().fewest ?? 0;
+    return have.count < fewest
+      ? { ...object, kind: "changed", want: [entries(fewest)], have: [entries(have.count)] }
       : undefined;
   }
   const haveLines = [sameHead ? headline(want) : headline(have), ...(have.members?.lasting ?? [])];
@@ -63,33 +58,19 @@ function diffSet(
   return { ...object, kind: "changed", ...lineDifference(wantLines, haveLines) };
 }
 
-/**
- * What a list's set lacks, as entries, and holds beside the list, as elements; undefined where its members weren't read.
- * One that should stay and runs out is lacking, and the other way round; how long exactly isn't compared.
- */
-export function listStrays(
-  { entries: wanted, members }: TargetSet,
-  have: SetSnapshot,
-): { add: string[]; del: string[] } | undefined {
-  if (members === undefined || have.members === undefined) return undefined;
-  const { unsettled } = members;
-  const standing = new Map([
-    ...have.members.lasting.map((entry) => [elementOf(entry), false] as const),
-    ...have.members.expiring.map((entry) => [elementOf(entry), true] as const),
-  ]);
-  const elements = new Set(wanted.map(elementOf));
-  return {
-    add: wanted.filter((entry) => {
-      const element = elementOf(entry);
-      return !unsettled.has(element) && standing.get(element) !== Boolean(timeoutOf(entry));
-    }),
-    del: [...standing.keys()].filter((element) => !elements.has(element) && !unsettled.has(element)),
-  };
+/** What is wrong with a list's members; undefined where they weren't read. How long one has still to live isn't compared. */
+export function foundOf({ live, isReadWhole }: TargetSet, have: SetSnapshot): FoundMembers | undefined {
+  return isReadWhole && have.isReadWhole ? live?.look.found() : undefined;
 }
 
-/** Entries of a target that don't run out: a list that holds fewer has lost some. */
-export function lastingCount(set: TargetSet): number {
-  return set.entries.reduce((count, entry) => count + (timeoutOf(entry) ? 0 : 1), 0);
+export function isRight({ missing, strays }: FoundMembers): boolean {
+  return missing + strays === 0;
+}
+
+function foundLines(found: FoundMembers): Pick<Difference, "want" | "have" | "more"> {
+  const { missing, missingShown, strays, straysShown } = found;
+  const more = missing - missingShown.length + strays - straysShown.length;
+  return { ...lineDifference(missingShown, straysShown), ...(more > 0 ? { more } : {}) };
 }
 
 /** Without regard to order: a hash has none. */

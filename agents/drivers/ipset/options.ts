@@ -54,7 +54,7 @@ export function createWords(set: TargetSet): string[] {
   const words = [set.type];
   if (set.family !== null) words.push("family", set.family === 4 ? "inet" : "inet6");
   words.push(...set.options);
-  const n = set.entries.length;
+  const n = set.live?.counts().all ?? set.entries.length;
   if (set.type.startsWith("hash:")) {
     if (!set.options.includes("maxelem") && 2 * n > DEFAULT_MAXELEM)
       words.push("maxelem", String(powerOfTwo(2 * n)));

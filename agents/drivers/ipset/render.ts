@@ -3,16 +3,15 @@ import { temporarySet } from "@sluice/proto/base/names";
 import type { Origin } from "@sluice/proto/manifest/manifest";
 import type { Script, Steps, Target, TargetSet } from "../driver.ts";
 import { without } from "../line-difference.ts";
-import { lastingCount, listStrays, sameMembers } from "./diff.ts";
+import { sameMembers } from "./diff.ts";
 import { elementOf } from "./entry.ts";
 import { addWords, createWords, optionValue, sameOptions } from "./options.ts";
+import { renderList } from "./render-list.ts";
 import type { IpsetSnapshot, SetSnapshot } from "./snapshot.ts";
 
-/** A hash that is fuller than this is grown, by a swap: a full one refuses. */
-const NEARLY_FULL = 0.75;
-
 /**
- * Everything that is built goes into one `ipset restore`.
+ * Everything that is built goes into one `ipset restore`, lists aside: each has one of its own, since its members are
+ * too many for one text.
  *
  * 1. `restore` isn't atomic, so content that rules look at is never half there: a new set is filled before any rule
  *    names it; a standing one is changed by a few adds and dels (adds first), or filled under a temporary name and
@@ -27,10 +26,13 @@ export function renderIpset(target: Target, want: IpsetSnapshot | undefined, hav
   const lines = new Lines();
   const counts = { create: 0, change: 0 };
   const refused: SluiceError[] = [];
+  const lists: Script[] = [];
   for (const set of lastSetsOfSets(target.sets)) {
     const standing = have.sets.get(set.name);
     if (standing !== undefined && isOtherType(set, standing) && standing.references > 0) {
       refused.push(otherType(set, standing));
+    } else if (set.live !== undefined) {
+      lists.push(...renderList(set, set.live, want?.sets.get(set.name), have));
     } else if (standing === undefined) {
       lines.fill(set.name, set);
       counts.create++;
@@ -43,27 +45,10 @@ export function renderIpset(target: Target, want: IpsetSnapshot | undefined, hav
     .join(", ");
   const gone = [...have.sets.values()].filter(({ name }) => !target.sets.some((set) => set.name === name));
   return {
-    build: lines.all.length === 0 ? [] : [lines.script(`sets: ${what}`)],
+    build: [...(lines.all.length === 0 ? [] : [lines.script(`sets: ${what}`)]), ...lists],
     remove: gone.length === 0 ? [] : [renderDestroy(gone)],
     ...(refused.length > 0 && { refused }),
   };
-}
-
-/** A few members of a set that stands, such as a list's delta. Saying it twice is no error. */
-export function renderMembers(name: string, add: readonly string[], del: readonly string[]): Script {
-  const lines = [
-    ...add.map((entry) => `add -exist ${name} ${entry}`),
-    ...del.map((entry) => `del -exist ${name} ${elementOf(entry)}`),
-  ];
-  return script(`set/${name}: +${add.length} -${del.length}`, lines);
-}
-
-/** A set's content whole, such as a list's snapshot; what it held before is gone. */
-export function renderReplace(set: TargetSet, have: IpsetSnapshot): Script {
-  const lines = new Lines();
-  if (have.sets.has(set.name)) lines.swap(set, [], have);
-  else lines.fill(set.name, set);
-  return lines.script(`set/${set.name}: ${set.entries.length} entries`);
 }
 
 function change(
@@ -79,14 +64,7 @@ function change(
     return true;
   }
   const otherOptions = want !== undefined && !sameOptions(want.options, standing.options, set.use);
-  if (set.use === "list") {
-    if (otherOptions && (set.entries.length > 0 || standing.count === 0)) {
-      lines.swap(set, [], have);
-      return true;
-    }
-    if (otherOptions) return false;
-    return changeList(lines, set, standing, have);
-  }
+  if (set.use === "list") return false; // a rehearsal: no rule depends on its members
   if (want !== undefined && !otherOptions && sameMembers(want, standing)) return false;
   const edits = want === undefined || otherOptions ? undefined : edit(set, want, standing);
   if (edits === undefined) lines.swap(set, standing.members?.expiring ?? [], have);
@@ -96,22 +74,6 @@ function change(
 
 function isOtherType(set: TargetSet, standing: SetSnapshot): boolean {
   return standing.type !== set.type || (set.family !== null && standing.family !== set.family);
-}
-
-function changeList(lines: Lines, set: TargetSet, standing: SetSnapshot, have: IpsetSnapshot): boolean {
-  const strays = listStrays(set, standing);
-  const { add, del } = strays ?? { add: standing.count < lastingCount(set) ? set.entries : [], del: [] };
-  const edits = add.length + del.length;
-  if (edits === 0) return false;
-  const room = Number(optionValue(standing.options, "maxelem") ?? Number.POSITIVE_INFINITY);
-  const isMuch = strays !== undefined && edits > set.entries.length + 3;
-  if (isMuch || set.entries.length > room * NEARLY_FULL) {
-    lines.swap(set, [], have);
-    return true;
-  }
-  for (const element of del) lines.push(`del -exist ${set.name} ${element}`, set.origin);
-  for (const entry of add) lines.add(set.name, set, entry);
-  return true;
 }
 
 /** Adds and dels in the kernel's own spelling, unless filling and swapping is less, or the set would overflow. */

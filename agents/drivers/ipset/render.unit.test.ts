@@ -1,8 +1,10 @@
 import { temporarySet } from "@sluice/proto/base/names";
 import { describe, expect, test } from "vitest";
-import type { Target, TargetSet } from "../driver.ts";
+import { testMembers } from "../../lists/test-members.ts";
+import type { Script, Target, TargetSet } from "../driver.ts";
 import { diffIpset } from "./diff.ts";
-import { renderIpset, renderMembers, renderReplace } from "./render.ts";
+import { renderIpset } from "./render.ts";
+import { renderReplace } from "./render-list.ts";
 import type { IpsetSnapshot, SetSnapshot } from "./snapshot.ts";
 
 const ORIGIN = { policy: "web", revision: 3, line: 7 };
@@ -22,8 +24,9 @@ const BLOCKLIST: TargetSet = {
   type: "hash:net",
   family: 4,
   options: ["timeout", "0"],
-  entries: ["192.0.2.1", "192.0.2.2 timeout 60"],
+  entries: [],
   use: "list",
+  live: testMembers(["192.0.2.1", "192.0.2.2 for 60"]).live,
 };
 
 function target(...sets: TargetSet[]): Target {
@@ -37,7 +40,7 @@ function stands(set: TargetSet, change: Partial<SetSnapshot> = {}): SetSnapshot 
     type: set.type,
     family: set.family,
     options: ["maxelem", "65536", ...set.options],
-    count: set.entries.length,
+    count: set.live?.counts().all ?? set.entries.length,
     references: 0,
     ...(set.use === "list" ? {} : { members }),
     ...change,
@@ -51,7 +54,12 @@ function snapshot(...sets: SetSnapshot[]): IpsetSnapshot {
 function built(wanted: Target, want: IpsetSnapshot | undefined, have: IpsetSnapshot): string[] {
   const { build } = renderIpset(wanted, want, have);
   expect(build.length).toBeLessThanOrEqual(1);
-  return build.flatMap((script) => script.text.trimEnd().split("\n"));
+  return build.flatMap(linesOf);
+}
+
+function linesOf({ text, more, end = "" }: Script): string[] {
+  const all = text + [...(more?.() ?? [])].map(String).join("") + end;
+  return all.split("\n").filter((line) => line !== "");
 }
 
 const WANT = snapshot(stands(OFFICE));
@@ -159,11 +167,28 @@ add -exist ${NAME} 203.0.113.0/24
     const want = snapshot(stands(BLOCKLIST, { count: 0 }));
     expect(built(target(BLOCKLIST), want, snapshot(stands(BLOCKLIST, { count: 5 })))).toEqual([]);
     expect(
-      built(target({ ...BLOCKLIST, entries: [] }), want, snapshot(stands(BLOCKLIST, { count: 0 }))),
+      built(
+        target({ ...BLOCKLIST, live: testMembers([]).live }),
+        want,
+        snapshot(stands(BLOCKLIST, { count: 0 })),
+      ),
     ).toEqual([]);
-    expect(built(target(BLOCKLIST), want, snapshot(stands(BLOCKLIST, { count: 0 })))).toEqual([
+    expect(built(target(BLOCKLIST), want, snapshot(stands(BLOCKLIST, { count: 0 }))).sort()).toEqual([
       "add -exist sl-l-blocklist-4 192.0.2.1",
       "add -exist sl-l-blocklist-4 192.0.2.2 timeout 60",
+    ]);
+  });
+
+  test("of a list that grows beyond three quarters of its set makes it anew with room, and swaps it in", () => {
+    const full = stands(BLOCKLIST, { count: 0, options: ["maxelem", "2", "timeout", "0"] });
+    const want = snapshot({ ...full });
+    const temporary = temporarySet(BLOCKLIST.name);
+    expect(built(target(BLOCKLIST), want, snapshot(full))).toEqual([
+      `create ${temporary} hash:net family inet timeout 0`,
+      expect.stringContaining(`add -exist ${temporary} 192.0.2.`),
+      expect.stringContaining(`add -exist ${temporary} 192.0.2.`),
+      `swap ${temporary} ${BLOCKLIST.name}`,
+      `destroy ${temporary}`,
     ]);
   });
 
@@ -180,68 +205,58 @@ add -exist ${NAME} 203.0.113.0/24
     expect(remove.map((script) => script.text)).toEqual([`destroy sl-a-group\ndestroy ${NAME}\n`]);
   });
 
-  test("of a list's delta may be said twice, and of a snapshot replaces all", () => {
-    expect(renderMembers("sl-l", ["192.0.2.1 timeout 60"], ["192.0.2.2 timeout 9"]).text).toBe(
-      "add -exist sl-l 192.0.2.1 timeout 60\ndel -exist sl-l 192.0.2.2\n",
-    );
-    expect(renderReplace(BLOCKLIST, snapshot(stands(BLOCKLIST))).text).toContain(
-      `swap ${temporarySet(BLOCKLIST.name)} ${BLOCKLIST.name}`,
-    );
-    expect(renderReplace(BLOCKLIST, snapshot()).text).not.toContain("swap");
+  test("of a list that isn't there yet fills it where it stands", () => {
+    const { live } = BLOCKLIST;
+    if (live === undefined) throw new Error("no members");
+    expect(linesOf(renderReplace(BLOCKLIST, live, snapshot())).join("\n")).not.toContain("swap");
   });
 });
 
 describe("a list whose members were read", () => {
-  const looked = (unsettled: string[] = []): TargetSet => ({
-    ...BLOCKLIST,
-    entries: ["192.0.2.1 timeout 0", "192.0.2.2 timeout 60"],
-    members: { unsettled: new Set(unsettled) },
-  });
   const want = snapshot(stands(BLOCKLIST, { count: 0 }));
-  const having = (lasting: string[], expiring: string[]) =>
-    snapshot(stands(BLOCKLIST, { count: lasting.length + expiring.length, members: { lasting, expiring } }));
 
-  test.each<[string, string[], string[], string[]]>([
+  /** the kernel prints `members` while the list is looked at */
+  function looked(...members: string[]) {
+    const { live, entries } = testMembers(["192.0.2.1", "192.0.2.2 for 60"]);
+    live.look.begin();
+    const text = `Name: x\nMembers:\n${members.map((line) => `${line}\n`).join("")}`;
+    for (let at = 0; at < text.length; at += 7) live.look.heard(Buffer.from(text.slice(at, at + 7)));
+    const wanted = target({ ...BLOCKLIST, live, isReadWhole: true });
+    const have = snapshot(stands(BLOCKLIST, { count: members.length, isReadWhole: true }));
+    return { entries, wanted, have };
+  }
+
+  test.each<[string, string[], string[]]>([
     [
       "is right as it is, however long the rest of a life",
-      ["192.0.2.1 timeout 0"],
-      ["192.0.2.2 timeout 3"],
+      ["192.0.2.1 timeout 0", "192.0.2.2 timeout 3"],
       [],
     ],
-    [
-      "lost one that runs out",
-      ["192.0.2.1 timeout 0"],
-      [],
-      ["add -exist sl-l-blocklist-4 192.0.2.2 timeout 60"],
-    ],
+    ["lost one that runs out", ["192.0.2.1 timeout 0"], ["add -exist sl-l-blocklist-4 192.0.2.2 timeout 60"]],
     [
       "has one in another's place",
-      ["10.0.0.1 timeout 0"],
-      ["192.0.2.2 timeout 3"],
-      ["del -exist sl-l-blocklist-4 10.0.0.1", "add -exist sl-l-blocklist-4 192.0.2.1 timeout 0"],
+      ["10.0.0.1 timeout 0", "192.0.2.2 timeout 3"],
+      ["del -exist sl-l-blocklist-4 10.0.0.1", "add -exist sl-l-blocklist-4 192.0.2.1"],
     ],
     [
       "has one more that runs out",
-      ["192.0.2.1 timeout 0"],
-      ["192.0.2.2 timeout 3", "10.0.0.1 timeout 900"],
+      ["192.0.2.1 timeout 0", "192.0.2.2 timeout 3", "10.0.0.1 timeout 900"],
       ["del -exist sl-l-blocklist-4 10.0.0.1"],
     ],
     [
       "has lifetimes where they don't belong",
-      ["192.0.2.2 timeout 0"],
-      ["192.0.2.1 timeout 3"],
-      ["add -exist sl-l-blocklist-4 192.0.2.1 timeout 0", "add -exist sl-l-blocklist-4 192.0.2.2 timeout 60"],
+      ["192.0.2.2 timeout 0", "192.0.2.1 timeout 3"],
+      ["add -exist sl-l-blocklist-4 192.0.2.1", "add -exist sl-l-blocklist-4 192.0.2.2 timeout 60"],
     ],
-  ])("%s", (_, lasting, expiring, lines) => {
-    const have = having(lasting, expiring);
-    expect(built(target(looked()), want, have)).toEqual(lines);
-    expect(diffIpset(target(looked()), want, have)).toHaveLength(lines.length > 0 ? 1 : 0);
+  ])("%s", (_, members, lines) => {
+    const { wanted, have } = looked(...members);
+    expect(built(wanted, want, have).toSorted()).toEqual(lines.toSorted());
+    expect(diffIpset(wanted, want, have)).toHaveLength(lines.length > 0 ? 1 : 0);
   });
 
   test("names what is in it and what isn't", () => {
-    expect(
-      diffIpset(target(looked()), want, having(["10.0.0.1 timeout 0"], ["192.0.2.2 timeout 3"])),
-    ).toEqual([
+    const { wanted, have } = looked("10.0.0.1 timeout 0", "192.0.2.2 timeout 3");
+    expect(diffIpset(wanted, want, have)).toEqual([
       {
         driver: "ipset",
         object: "set/sl-l-blocklist-4",
@@ -252,16 +267,25 @@ describe("a list whose members were read", () => {
     ]);
   });
 
-  test("is right either way in what was on its way while it was read", () => {
-    const have = having(["10.0.0.1 timeout 0"], ["192.0.2.2 timeout 3"]);
-    expect(built(target(looked(["10.0.0.1", "192.0.2.1"])), want, have)).toEqual([]);
+  test("is right either way in what came or went while it was read", () => {
+    const { wanted, have, entries } = looked("10.0.0.1 timeout 0", "192.0.2.2 timeout 3");
+    entries.set("10.0.0.1"); // heard of after it was read
+    entries.delete("192.0.2.1");
+    entries.set("192.0.2.9"); // not in the kernel yet
+    expect(built(wanted, want, have)).toEqual([]);
+    expect(diffIpset(wanted, want, have)).toEqual([]);
+  });
+
+  test("isn't given back what it lost after it was found missing", () => {
+    const { wanted, have, entries } = looked("192.0.2.2 timeout 3");
+    const { build } = renderIpset(wanted, want, have);
+    entries.delete("192.0.2.1");
+    expect(build.flatMap(linesOf)).toEqual([]);
   });
 
   test("is filled anew where that is less", () => {
-    const many = Array.from({ length: 10 }, (_, n) => `10.0.0.${n} timeout 0`);
-    expect(built(target(looked()), want, having(many, []))).toContain(
-      `swap ${temporarySet(BLOCKLIST.name)} ${BLOCKLIST.name}`,
-    );
+    const { wanted, have } = looked(...Array.from({ length: 10 }, (_, n) => `10.0.0.${n} timeout 0`));
+    expect(built(wanted, want, have)).toContain(`swap ${temporarySet(BLOCKLIST.name)} ${BLOCKLIST.name}`);
   });
 });
 

@@ -16,6 +16,8 @@ export interface SetSnapshot {
   references: number;
   /** absent where only the header was read (lists, and sets that aren't wanted) */
   members?: SetMembers | undefined;
+  /** of a list: what `live.look` has found is of this reading */
+  isReadWhole?: boolean | undefined;
 }
 
 /** As the kernel spells them, unordered, counters left out. */

@@ -10,6 +10,8 @@ const IN_USE_WAIT_MS = 100;
 const RESTORE_TIMEOUT_MS = 30_000;
 /** a million entries load in 6 s; five times that, on top */
 const RESTORE_TIMEOUT_PER_LINE_MS = 0.03;
+/** of lines that aren't counted beforehand */
+const RESTORE_MANY_TIMEOUT_MS = 180_000;
 
 /**
  * `ipset -` executes line by line and goes on after an error, so it is given only what may be done in any part: adds
@@ -34,6 +36,7 @@ export function createIpsetFeed(at: Namespace): Feed {
 
 export async function writeIpset(at: Namespace, feed: Feed, script: Script): Promise<void> {
   const lines = script.text.split("\n").filter((line) => line !== "");
+  if (script.more !== undefined) return restore(at, feed, script, lines);
   if (lines.every((line) => line.startsWith("destroy "))) return destroyEach(feed, script, lines);
   if (lines.length <= FED_LINES_MAX && lines.every((line) => /^(add|del) -exist /.test(line))) {
     const fed = await feed.send(script.text);
@@ -45,13 +48,22 @@ export async function writeIpset(at: Namespace, feed: Feed, script: Script): Pro
 }
 
 async function restore(at: Namespace, feed: Feed, script: Script, lines: readonly string[]): Promise<void> {
-  const timeoutMs = RESTORE_TIMEOUT_MS + lines.length * RESTORE_TIMEOUT_PER_LINE_MS;
-  const { code, stderr, timedOut } = await at.run("ipset", ["restore"], { input: script.text, timeoutMs });
+  const timeoutMs =
+    RESTORE_TIMEOUT_MS +
+    (script.more === undefined ? lines.length * RESTORE_TIMEOUT_PER_LINE_MS : RESTORE_MANY_TIMEOUT_MS);
+  const input = script.more === undefined ? script.text : piecesOf(script);
+  const { code, stderr, timedOut } = await at.run("ipset", ["restore"], { input, timeoutMs });
   if (lines.some((line) => /^(create|destroy) /.test(line))) await feed.retire();
   if (code === 0) return;
-  await destroyTemporaries(at, lines);
+  await destroyTemporaries(at, [...lines, ...(script.end?.split("\n") ?? [])]);
   if (timedOut) throw new SluiceError("UNAVAILABLE", `${script.what} in ${at.name}: ipset took too long`);
   throw refusal(script, stderr);
+}
+
+function* piecesOf({ text, more, end }: Script): Generator<string | Uint8Array> {
+  yield text;
+  if (more !== undefined) yield* more();
+  if (end !== undefined) yield end;
 }
 
 /** The kernel lets go of a set some time after the rule that used it: "in use" is tried again for two seconds. */

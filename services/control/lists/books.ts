@@ -3,6 +3,7 @@ import { upcastEvent } from "@sluice/db/log/upcast-events";
 import { listEntryTable, listTable } from "@sluice/db/schema/lists";
 import { streamOf } from "@sluice/proto/events/event";
 import { upcast } from "@sluice/proto/events/upcast";
+import { ListEntries } from "@sluice/proto/wire/list-entries";
 import { eq } from "drizzle-orm";
 import type { Services } from "../context/services.ts";
 import { type Book, newBook, write } from "./book.ts";
@@ -52,8 +53,9 @@ async function openBook({ database }: Needs, list: string): Promise<Book> {
       book.state = {
         rev: row.rev,
         digest: row.digest,
-        entries: new Map(entries.map(({ entry, until }) => [entry, until ?? undefined])),
+        entries: new ListEntries(),
       };
+      for (const { entry, until } of entries) book.state.entries.set(entry, until ?? undefined);
     },
     { isolationLevel: "repeatable read", accessMode: "read only" },
   );

@@ -4,7 +4,7 @@ import { upcastEvent } from "@sluice/db/log/upcast-events";
 import { listTable } from "@sluice/db/schema/lists";
 import { upcast } from "@sluice/proto/events/upcast";
 import type { ListDelta, ListHead } from "@sluice/proto/wire/list";
-import { snapshotText } from "@sluice/proto/wire/list-state";
+import { snapshotBytes } from "@sluice/proto/wire/list-state";
 import type { Services } from "../context/services.ts";
 import { headOf, putSnapshot, wantsSnapshot } from "../lists/book.ts";
 import type { Publisher } from "./publish-desired.ts";
@@ -27,7 +27,7 @@ export function createListPublisher(services: Services): Publisher {
     const snapshot = await books.use(services, list, (book) => {
       if (!wantsSnapshot(book)) return undefined;
       const { rev, digest } = book.state;
-      return { rev, digest, bytes: Buffer.from(snapshotText(book.state)) };
+      return { rev, digest, bytes: snapshotBytes(book.state) };
     });
     if (snapshot !== undefined) {
       const { rev, digest, bytes } = snapshot;
