@@ -7,7 +7,9 @@ import { FAMILIES, policyChain } from "@sluice/proto/base/names";
 import { EMPTY_MANIFEST } from "@sluice/proto/manifest/manifest";
 import { startTestAgent } from "../agents/agent.ts";
 import { createFakeControl } from "../agents/fake-link.ts";
+import { firewall } from "../agents/manifests.ts";
 import { createTestServer } from "../agents/server.ts";
+import { vandalise } from "../agents/vandal.ts";
 import type { Bench, BenchContext, Ratio, Row } from "./bench.ts";
 import { ratio, row } from "./figures.ts";
 import { inTurn, timeMs } from "./in-turn.ts";
@@ -23,19 +25,27 @@ const BACKEND: IptablesBackend = "nft";
 const CHAIN = policyChain("bench", "part3");
 const FLUSH = `*filter\n:${CHAIN} - [0:0]\nCOMMIT\n`;
 const NEVER_MS = 3_600_000;
+const VANDAL_MS = 60_000;
+const POLL_MS = 1_000;
 
 export const drift: Bench = {
   name: "drift",
   what: "a chain of 100 rules flushed by another tool until it is seen and mended, against save and commit by hand",
   runs: 15,
   async run(context) {
-    const found = [await flushed(context, 1_000), await flushed(context, 10_000)];
+    const found = [
+      await flushed(context, 1_000),
+      await flushed(context, 10_000),
+      await vandalised(context, "nft"),
+      await vandalised(context, "legacy"),
+    ];
     return {
       rows: found.flatMap(({ rows }) => rows),
       ratios: found.flatMap(({ ratios }) => ratios),
       notes: [
         "the vandal is a restore tool that stays; the clock starts when its commit is acknowledged",
         "seen: the agent knows what differs; mended: it has written, read again, and reports",
+        `the vandal at random flushes, swaps and deletes for a minute; on legacy what it does to rules is seen by a look every ${POLL_MS} ms`,
         "by hand: iptables-save of both families at once, then one commit of the chain by a tool that stays",
       ],
     };
@@ -96,6 +106,55 @@ async function flushed(context: BenchContext, rules: number): Promise<{ rows: Ro
       ),
       ratio(`${what}: mended / (50 ms + 1.5 × by hand)`, times.mended, bound, ...aim),
     ],
+  };
+}
+
+/** A minute of vandalism at random: how long each repair took, and of how many it is known who did it. */
+async function vandalised(
+  context: BenchContext,
+  backend: IptablesBackend,
+): Promise<{ rows: Row[]; ratios: Ratio[] }> {
+  const what = `a vandal, ${backend}`;
+  context.progress(`${what}, ${VANDAL_MS / 1000} s`);
+  await using stack = new AsyncDisposableStack();
+  const server = await createTestServer();
+  stack.defer(() => server.remove());
+  const control = createFakeControl();
+  const mended: number[] = [];
+  let named = 0;
+  const agent = await startTestAgent(server, control, {
+    backend,
+    intervals: { contentionLimit: Number.POSITIVE_INFINITY, pollMs: POLL_MS },
+    log(message, more) {
+      if (message !== "drift repaired") return;
+      mended.push(timesOf(more).repairedMs);
+      if (more?.by !== undefined) named += 1;
+    },
+  });
+  stack.defer(() => agent.close());
+  control.issue(firewall(), 1);
+  await waitUntil("the rules", PATIENCE_MS, () => control.outcomes().length === 1);
+  await waitUntil("rest", PATIENCE_MS, () => agent.status().state === "idle");
+  const whole = await server.dump(backend);
+  const untilMs = performance.now() + VANDAL_MS;
+  let acts = 0;
+  for (let seed = 1; performance.now() < untilMs; seed += 1) {
+    context.signal.throwIfAborted();
+    const onAct = () => {
+      acts += 1;
+    };
+    await vandalise(server, { acts: 20, seed, mostPauseMs: 400, backend, onAct });
+  }
+  await waitUntil("the kernel as before", PATIENCE_MS, async () => (await server.dump(backend)) === whole);
+  return {
+    rows: [
+      row(`${what}: acts`, "", [acts]),
+      row(`${what}: repairs`, "", [mended.length]),
+      row(`${what}: heard of → mended`, "ms", mended),
+      row(`${what}: repairs with a name to them`, "%", [(100 * named) / mended.length]),
+      row(`${what}: reports to control`, "", [control.drifts().length]),
+    ],
+    ratios: [],
   };
 }
 
