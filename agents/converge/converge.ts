@@ -10,12 +10,15 @@ import { refusalOf } from "./refusals.ts";
 import { rehearseOnce } from "./rehearse.ts";
 import { revert } from "./revert.ts";
 import { targetOf, withoutMembers } from "./target.ts";
+import { testOnce } from "./test.ts";
 import { verify } from "./verify.ts";
 
 /**
  * One change, from a manifest that was taken to its outcome.
  *
  *   rehearse ──no──▶ refused
+ *      ▼
+ *   test ──one fails──▶ refused              the policies' tests, as real packets
  *      │
  *      ├─ nothing differs ─▶ settle ─▶ confirmed, 0 writes, no journal
  *      ▼
@@ -72,6 +75,11 @@ export async function converge(
   const rehearsed = await step("rehearse", () => rehearseOnce(parts, target, before));
   if (!rehearsed.ok) return await refused(rehearsed.refusal);
   const { want } = rehearsed;
+  if (!issued.local) {
+    const tested = await step("test", () => testOnce(parts, issued.manifest, target, want, before));
+    if (tested.refusal !== undefined) return await refused(tested.refusal);
+    for (const text of tested.unknown) parts.log("a test can't be told", { test: text });
+  }
   const { issue, manifest } = issued;
   const next: Standing = { issue, manifest, target: withoutMembers(target), want };
 

@@ -11,6 +11,7 @@ import type { Dial } from "./dial.ts";
 import type { Drivers, Snapshots } from "./kernel.ts";
 import type { Preflight } from "./preflight.ts";
 import type { ListMembers, Local } from "./target.ts";
+import type { RunTests } from "./test.ts";
 import type { Warnings } from "./warnings.ts";
 
 /** Everything that a change touches, given by whoever runs the agent. */
@@ -19,6 +20,8 @@ export interface ConvergeParts {
   drivers: Drivers;
   /** a throw-away namespace with this server's devices and the foreign objects of the target in it */
   openRoom: OpenRoom;
+  /** sends tests as real packets, in rooms of their own */
+  runTests: RunTests;
   /** looks for what is foreign and in the way, in the live namespace */
   preflight: Preflight;
   warnings: Warnings;
@@ -39,6 +42,7 @@ export interface ConvergeParts {
 /** The steps of a change, in their order: the agent may die where any of them begins. See converge.ts. */
 export const STEPS = [
   "rehearse",
+  "test",
   "preflight",
   "path",
   "journal", // nothing of the change is on the disk

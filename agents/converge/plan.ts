@@ -5,6 +5,7 @@ import { diffAll, readAll } from "./kernel.ts";
 import type { Before, ConvergeParts } from "./parts.ts";
 import { rehearseOnce } from "./rehearse.ts";
 import { targetOf } from "./target.ts";
+import { testOnce } from "./test.ts";
 
 export interface PlanAnswer {
   refusal: Refusal | undefined;
@@ -21,10 +22,13 @@ export async function plan(
   const target = targetOf(manifest, parts.local(), parts.listMembers, before?.manifest);
   const rehearsed = await rehearseOnce(parts, target, before);
   if (!rehearsed.ok) return { refusal: rehearsed.refusal, differences: [], warnings: [] };
+  const tested = await testOnce(parts, manifest, target, rehearsed.want, before);
+  if (tested.refusal !== undefined)
+    return { refusal: tested.refusal, differences: [], warnings: tested.unknown };
   const have = await readAll(parts.drivers, parts.live, target);
   const differences = diffAll(parts.drivers, target, rehearsed.want, have);
   const inTheWay = await parts.preflight(target, before?.target);
   const refusal: Refusal | undefined =
     inTheWay.length === 0 ? undefined : { step: "preflight", reason: inTheWay.join("; ") };
-  return { refusal, differences, warnings: await parts.warnings(target) };
+  return { refusal, differences, warnings: [...tested.unknown, ...(await parts.warnings(target))] };
 }

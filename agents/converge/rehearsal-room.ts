@@ -2,7 +2,7 @@ import { SluiceError } from "@sluice/proto/base/errors";
 import { DOCKER_USER } from "@sluice/proto/base/names";
 import type { DeviceFacts } from "@sluice/proto/manifest/facts";
 import { HOOKS, type ManifestDevice, type ManifestExternal } from "@sluice/proto/manifest/manifest";
-import type { RehearsalNamespace } from "../exec/rehearsal-namespace.ts";
+import type { Namespace } from "../exec/namespace.ts";
 
 /**
  * Furnishes a rehearsal so that the very scripts of the live namespace run in it and mean the same.
@@ -57,7 +57,7 @@ export function roomDevices(known: readonly DeviceFacts[], shaped: readonly Mani
 }
 
 export async function furnish(
-  ns: RehearsalNamespace,
+  ns: Namespace,
   devices: readonly DeviceFacts[],
   external: ManifestExternal,
   tools: RoomTools = PLAIN_TOOLS,
@@ -70,7 +70,7 @@ export async function furnish(
   ]);
 }
 
-async function furnishDevices(ns: RehearsalNamespace, devices: readonly DeviceFacts[]): Promise<void> {
+async function furnishDevices(ns: Namespace, devices: readonly DeviceFacts[]): Promise<void> {
   const names = devices.flatMap(({ name }, index) => [peerOf(index), plain(name)]);
   if (names.length === 0) return;
   // What is of IPv6 is no reason to stop where the kernel has none, or none for new namespaces.
@@ -125,13 +125,13 @@ function chainLines(external: ManifestExternal, family: 4 | 6): string[] {
 }
 
 /** These names reach the tools as text on stdin: one word each, and no option. */
-function plain(word: string): string {
+export function plain(word: string): string {
   if (/^[\x21-\x7e]+$/.test(word) && !/["'#\\]|^-/.test(word)) return word;
   throw new SluiceError("INVALID", `${JSON.stringify(word)} can't be the name of a device, a chain or a set`);
 }
 
 async function must(
-  ns: RehearsalNamespace,
+  ns: Namespace,
   command: string,
   args: readonly string[],
   lines: readonly string[],

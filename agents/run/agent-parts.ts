@@ -14,6 +14,8 @@ import { createTcDriver } from "../drivers/tc/driver.ts";
 import type { Namespace } from "../exec/namespace.ts";
 import { openRehearsal } from "../exec/rehearsal-namespace.ts";
 import { foreignFactsOf } from "../facts/foreign-facts.ts";
+import { aroundOf } from "../packets/around.ts";
+import { runTests } from "../packets/run-tests.ts";
 import { processIdOf, uptimeMs } from "../state/process-id.ts";
 import type { StateFolder } from "../state/state-folder.ts";
 import { createRunner } from "../undo/runner.ts";
@@ -76,9 +78,12 @@ export function createAgentParts(around: Surroundings, known: () => Known): Agen
     restore4: iptablesTool(backend, 4, "restore"),
     restore6: iptablesTool(backend, 6, "restore"),
   };
+  const drivers = [createIpsetDriver(), iptables, tc];
   return {
     live,
-    drivers: [createIpsetDriver(), iptables, tc],
+    drivers,
+    runTests: (tests, target, want) =>
+      runTests({ backend, drivers, ...aroundOf(live, known().facts.devices) }, tests, target, want),
     async openRoom(target) {
       const room = await openRehearsal();
       try {

@@ -28,6 +28,7 @@ export async function buildAgent(): Promise<string> {
   const outfile = fileURLToPath(new URL("dist/sluice-agent.mjs", root));
   const { version } = JSON.parse(await readFile(new URL("agents/package.json", root), "utf8"));
   const undoScript = await readFile(new URL("agents/undo/undo.sh", root), "utf8");
+  const stationScript = await readFile(new URL("agents/packets/station.mjs", root), "utf8");
   const unfinished = `${outfile}.${process.pid}`;
   await build({
     entryPoints: [fileURLToPath(new URL("agents/main.ts", root))],
@@ -39,7 +40,11 @@ export async function buildAgent(): Promise<string> {
     minify: true,
     legalComments: "none",
     plugins: [englishOnly],
-    define: { SLUICE_VERSION: JSON.stringify(version), SLUICE_UNDO_SCRIPT: JSON.stringify(undoScript) },
+    define: {
+      SLUICE_VERSION: JSON.stringify(version),
+      SLUICE_UNDO_SCRIPT: JSON.stringify(undoScript),
+      SLUICE_STATION_SCRIPT: JSON.stringify(stationScript),
+    },
     // The libraries of NATS are CommonJS: in an ES module they need a require.
     banner: {
       js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',

@@ -141,6 +141,30 @@ export const manifestExternal = z.strictObject({
 });
 export type ManifestExternal = z.infer<typeof manifestExternal>;
 
+/** A packet of a policy's `tests`, and what is to become of it. */
+export const TEST_HOOKS = ["input", "output", "forward"] as const;
+export const TEST_STATES = ["new", "established"] as const;
+export const TEST_EXPECTATIONS = ["accept", "drop", "reject"] as const;
+
+export const manifestTest = z.strictObject({
+  protocol: z.enum(["tcp", "udp", "icmp"]),
+  hook: z.enum(TEST_HOOKS),
+  state: z.enum(TEST_STATES),
+  family: familyNumber,
+  /** the server's own address where it is absent, as with `to` */
+  from: z.string().optional(),
+  fromPort: z.int().min(1).max(65_535).optional(),
+  to: z.string().optional(),
+  port: z.int().min(1).max(65_535).optional(),
+  /** the device it comes in by, or goes out by in `output` */
+  via: z.string().optional(),
+  /** the device it goes out by in `forward` */
+  out: z.string().optional(),
+  expect: z.enum(TEST_EXPECTATIONS),
+  origin,
+});
+export type ManifestTest = z.infer<typeof manifestTest>;
+
 export const manifest = z.strictObject({
   v: z.literal(1),
   policies: z.array(z.strictObject({ policy: z.string(), revision: z.int().min(0) })),
@@ -156,6 +180,8 @@ export const manifest = z.strictObject({
   probes: z.array(z.strictObject({ tcp: z.string(), origin })),
   /** incoming, tried from outside */
   reach: z.array(z.strictObject({ protocol: z.literal("tcp"), port: z.int().min(1).max(65535), origin })),
+  /** sent as real packets in a rehearsal; absent where there is none */
+  tests: z.array(manifestTest).optional(),
   drift: z.enum(["repair", "report"]),
   /** from the first write to confirmed, else the server undoes the change by itself */
   deadlineMs: z.int().min(1000),

@@ -1,5 +1,12 @@
 import { z } from "zod";
-import { acceptWay, hookName, tableName } from "../manifest/manifest.ts";
+import {
+  acceptWay,
+  hookName,
+  TEST_EXPECTATIONS,
+  TEST_HOOKS,
+  TEST_STATES,
+  tableName,
+} from "../manifest/manifest.ts";
 
 /**
  * A policy as it is understood: the YAML with its defaults filled in, its units turned into numbers and its rules split
@@ -134,6 +141,19 @@ export const policyShaping = z.strictObject({
 });
 export type PolicyShaping = z.infer<typeof policyShaping>;
 
+/** `from` and `to` as they are written: see test-ends.ts. */
+export const policyTest = z.strictObject({
+  from: z.string().optional(),
+  to: z.string(),
+  via: z.string().optional(),
+  out: z.string().optional(),
+  hook: z.enum(TEST_HOOKS),
+  state: z.enum(TEST_STATES),
+  expect: z.enum(TEST_EXPECTATIONS),
+  line,
+});
+export type PolicyTest = z.infer<typeof policyTest>;
+
 export const policyDocument = z.strictObject({
   policy: z.string(),
   description: z.string(),
@@ -172,6 +192,7 @@ export const policyDocument = z.strictObject({
     chains: z.array(z.strictObject({ table: tableName, name: z.string(), line })),
     sets: z.array(z.strictObject({ name: z.string(), type: z.string(), line })),
   }),
+  tests: z.array(policyTest),
   drift: z.enum(["repair", "report"]),
   deadlineMs: z.int().min(1000),
 });

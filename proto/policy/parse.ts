@@ -14,6 +14,7 @@ import { readSets } from "./sets.ts";
 import { readShaping } from "./shaping.ts";
 import type { MapNode, SourceNode } from "./source-node.ts";
 import { readTargets } from "./targets.ts";
+import { readTests } from "./tests.ts";
 import { readVars } from "./vars.ts";
 import { readYaml } from "./yaml-source.ts";
 
@@ -51,6 +52,7 @@ const SHAPE = {
   reach: "nested",
   protect: "nested",
   external: "nested",
+  tests: "nested",
   drift: withDefault(oneOf(["repair", "report"]), "repair"),
   deadline: withDefault(duration("a time from 5s to 1h, such as 30s", 5_000, 3_600_000), 30_000),
 } as const;
@@ -96,6 +98,7 @@ function readPolicy(reader: Reader, root: SourceNode): PolicyDocument | undefine
     reach: readReach(reader, part("reach")),
     protect: readProtect(reader, part("protect"), vars),
     external,
+    tests: readTests(reader, part("tests"), vars),
   };
   if (fields === undefined || targets === undefined) return undefined;
   const { policy, description, order, mode, drift, deadline } = fields;

@@ -69,6 +69,7 @@ test("what isn't said has its default", () => {
       reach: [],
       protect: [],
       external: { chains: [], sets: [] },
+      tests: [],
       drift: "repair",
       deadlineMs: 30_000,
     },
@@ -103,7 +104,7 @@ test("protected addresses and probes are kept as the kernel writes them, variabl
 
 describe("each field refuses what it can't take, where it stands", () => {
   test.each([
-    ["‸tests: []", "unknown field tests"],
+    ["‸chains: []", "unknown field chains"],
     ["‸accept: final", "unknown field accept"],
     ["‸firewal: {}", "unknown field firewal; did you mean firewall?"],
     ["‸Shaping: {}", "unknown field Shaping; did you mean shaping?"],

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { difference } from "../manifest/difference.ts";
 import { facts } from "../manifest/facts.ts";
 import { origin } from "../manifest/manifest.ts";
+import { testResult } from "../manifest/test-result.ts";
 
 /** Who changed the kernel beside us, as far as the kernel tells. */
 export const culprit = z.strictObject({
@@ -25,6 +26,7 @@ export const refusal = z.strictObject({
     "compile", // by control, before any server was asked
     "take",
     "rehearse",
+    "test",
     "preflight",
     "journal",
     "apply",
@@ -38,6 +40,8 @@ export const refusal = z.strictObject({
   origin: origin.optional(),
   /** the line of the script that was refused */
   script: z.string().optional(),
+  /** the policy's tests that failed, where `step` is test */
+  tests: z.array(testResult).optional(),
 });
 export type Refusal = z.infer<typeof refusal>;
 

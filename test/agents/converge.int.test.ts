@@ -104,6 +104,33 @@ test("a rule the kernel refuses leaves the live kernel untouched, and its policy
   expect(await server.dump()).toBe(before);
 });
 
+test("a policy's test that fails stops a plan and a change, with the rule that decided; the live kernel is untouched", async () => {
+  await start();
+  const before = await server.dump();
+  const origin = { policy: "web", revision: 1, line: 9 };
+  const packet = { protocol: "tcp", hook: "input", state: "new", family: 4, from: "203.0.113.9" } as const;
+  const tests = [
+    { ...packet, port: 23, expect: "drop", origin },
+    { ...packet, port: 22, expect: "accept", origin },
+  ] as const;
+  const manifest = { ...firewall(), tests: [...tests] };
+  const refusal = {
+    step: "test",
+    reason: "203.0.113.9 to tcp/23: expected drop, but accept: no rule ends it",
+    origin,
+    tests: [{ packet: "203.0.113.9 to tcp/23", expect: "drop", verdict: "accept", origin }],
+  };
+  control.plan("p-1", manifest);
+  await waitUntil("the plan's answer", 30_000, () => control.reports.some(({ kind }) => kind === "plan"));
+  expect(control.reports.find(({ kind }) => kind === "plan")).toMatchObject({ result: "refused", refusal });
+  control.issue(manifest, 1);
+  expect(await outcome()).toMatchObject({ result: "refused", refusal });
+  expect(await server.dump()).toBe(before);
+  const held = { ...firewall(), tests: [{ ...tests[0], expect: "accept" as const }, tests[1]] };
+  control.issue(held, 2);
+  expect(await outcome(2)).toMatchObject({ result: "confirmed" });
+});
+
 test("a root qdisc that isn't ours is refused by name, and stays", async () => {
   await server.sh("tc qdisc add dev eth0 root tbf rate 1mbit burst 10k latency 50ms");
   await start();

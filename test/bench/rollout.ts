@@ -10,7 +10,18 @@ import { raw } from "./raw.ts";
 const POLICY = "bench";
 const RULES = 100;
 /** as a server goes through them */
-const PHASES = ["rehearse", "preflight", "path", "journal", "apply", "verify", "probe", "confirm", "seal"];
+const PHASES = [
+  "rehearse",
+  "test",
+  "preflight",
+  "path",
+  "journal",
+  "apply",
+  "verify",
+  "probe",
+  "confirm",
+  "seal",
+];
 
 export const rollout: Bench = {
   name: "rollout",

@@ -23,6 +23,7 @@ import { addServerView, labelServerView, serverRowView, serverView } from "@slui
 import { difference } from "@sluice/proto/manifest/difference";
 import { capabilities, deviceFacts, facts } from "@sluice/proto/manifest/facts";
 import { origin } from "@sluice/proto/manifest/manifest";
+import { metRule, testResult } from "@sluice/proto/manifest/test-result";
 import { listEntry } from "@sluice/proto/wire/list";
 import { applyStats, culprit, refusal } from "@sluice/proto/wire/report";
 import { z } from "zod";
@@ -69,6 +70,8 @@ export const SHAPES = {
   difference,
   origin,
   refusal,
+  testResult,
+  metRule,
   applyStats,
   culprit,
   listEntry,

@@ -1,13 +1,15 @@
 import type { Refusal } from "@sluice/proto/wire/report";
 import { type Files, placeText } from "./place.ts";
+import { testLines } from "./tests.ts";
 
 /**
  * A refusal in lines, each with its place before it, as compilers write: the kernel's words, then what it was given.
- * Control's own refusals (`compile`) are several problems with places of their own.
+ * Control's own refusals (`compile`) are several problems with places of their own, and so are failed tests.
  */
 export function refusalLines(refusal: Refusal | undefined, files?: Files): string[] {
   if (refusal === undefined) return ["no reason given"];
-  const { step, reason, origin, script } = refusal;
+  const { step, reason, origin, script, tests } = refusal;
+  if (tests !== undefined) return tests.flatMap((test) => testLines(test, files));
   const [first = "", ...more] = reason.trimEnd().split("\n");
   if (origin === undefined) return [first, ...more];
   const place = placeText(origin, files);

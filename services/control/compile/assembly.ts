@@ -1,5 +1,11 @@
 import { FAMILIES, type Family } from "@sluice/proto/base/names";
-import type { Manifest, ManifestChain, ManifestExternal, ManifestSet } from "@sluice/proto/manifest/manifest";
+import type {
+  Manifest,
+  ManifestChain,
+  ManifestExternal,
+  ManifestSet,
+  ManifestTest,
+} from "@sluice/proto/manifest/manifest";
 import { createDispatches, type Dispatch } from "./dispatch.ts";
 import type { Findings } from "./findings.ts";
 import type { CompileInput } from "./input.ts";
@@ -22,6 +28,7 @@ export interface Assembly {
   protect: Set<string>;
   probes: Manifest["probes"];
   reach: Manifest["reach"];
+  tests: ManifestTest[];
   /** names of recent lists, and whose rules use them */
   recent: { name: string; policy: string; isObserved: boolean }[];
 }
@@ -41,6 +48,7 @@ export function createAssembly(input: CompileInput): Assembly {
     protect: new Set(),
     probes: [],
     reach: [],
+    tests: [],
     recent: [],
   };
 }

@@ -86,6 +86,7 @@ function assemble(assembly: Assembly): Assembled {
     external: uniteExternal([...assembly.external, { chains: stubs, sets: [] }]),
     probes: distinct(assembly.probes, ({ tcp }) => tcp),
     reach: distinct(assembly.reach, ({ protocol, port }) => `${protocol}/${String(port).padStart(5, "0")}`),
+    ...(assembly.tests.length > 0 && { tests: assembly.tests }),
   };
 }
 

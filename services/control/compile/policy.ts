@@ -24,6 +24,7 @@ import { createObserver, type Observer } from "./observe.ts";
 import { type Extra, exemptOf, recentLists, withExtra } from "./observe-policy.ts";
 import { compileSets, createSetScope } from "./sets.ts";
 import { addShaping, renderShapeChain } from "./shaping.ts";
+import { compileTests } from "./tests.ts";
 import { substituteVariables } from "./variables.ts";
 
 /** Adds one policy to what its server is to hold; returns it as it is on this server, with its variables replaced. */
@@ -104,6 +105,7 @@ export function addPolicy(assembly: Assembly, asWritten: PolicyDocument, report:
     }
   assembly.external.push(compileExternal(document, chains, families));
   addAddresses(assembly, document, report);
+  assembly.tests.push(...compileTests(document, report));
   return document;
 }
 

@@ -27,6 +27,7 @@ export function documentWith(parts: Partial<PolicyDocument> = {}): PolicyDocumen
     reach: [],
     protect: [],
     external: { chains: [], sets: [] },
+    tests: [],
     drift: "repair",
     deadlineMs: 30_000,
     ...parts,

@@ -142,5 +142,16 @@ export function substituteVariables(
       text: fill(text, { line, path: `protect[${index}]` }),
       line,
     })),
+    tests: document.tests.map((test, index) => {
+      const at = { line: test.line, path: `tests[${index}]` };
+      const { from, via, out } = test;
+      return {
+        ...test,
+        ...(from !== undefined && { from: fill(from, at) }),
+        to: fill(test.to, at),
+        ...(via !== undefined && { via: fill(via, at) }),
+        ...(out !== undefined && { out: fill(out, at) }),
+      };
+    }),
   };
 }

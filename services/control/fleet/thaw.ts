@@ -1,9 +1,9 @@
 import type { FleetView } from "@sluice/proto/api/fleet";
+import { sideBySide } from "@sluice/proto/base/side-by-side";
 import { streamOf } from "@sluice/proto/events/event";
 import { reconsider } from "../assignments/reconsider.ts";
 import { execute } from "../context/execute.ts";
 import type { Context } from "../context/services.ts";
-import { sideBySide } from "../context/side-by-side.ts";
 import { allServers } from "../servers/targeted.ts";
 import { decideFrozen, fleetEntity } from "./decide.ts";
 import { showFleet } from "./show.ts";

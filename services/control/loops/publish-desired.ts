@@ -1,9 +1,9 @@
 import { follow } from "@sluice/db/log/follow";
 import { readHead, readPage } from "@sluice/db/log/read";
+import { sideBySide } from "@sluice/proto/base/side-by-side";
 import { standings } from "../assignments/ls.ts";
 import { manifestText } from "../assignments/manifests.ts";
 import { asSluice, type Services } from "../context/services.ts";
-import { sideBySide } from "../context/side-by-side.ts";
 
 const PAGE = 200;
 const AT_ONCE = 16;

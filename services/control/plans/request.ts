@@ -1,5 +1,6 @@
 import type { PlanView, requestPlanInput } from "@sluice/proto/api/plans";
 import { formatProblem, messageOf, type Problem, SluiceError } from "@sluice/proto/base/errors";
+import { sideBySide } from "@sluice/proto/base/side-by-side";
 import { type EventData, streamOf } from "@sluice/proto/events/event";
 import type { PolicyDocument } from "@sluice/proto/policy/document";
 import type { Refusal } from "@sluice/proto/wire/report";
@@ -9,7 +10,6 @@ import { withPolicy } from "../assignments/decide.ts";
 import { manifestText } from "../assignments/manifests.ts";
 import { execute, load } from "../context/execute.ts";
 import type { Context } from "../context/services.ts";
-import { sideBySide } from "../context/side-by-side.ts";
 import { textOf } from "../policies/documents.ts";
 import { findPolicy } from "../policies/find.ts";
 import { mustRead } from "../policies/read-files.ts";

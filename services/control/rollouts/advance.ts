@@ -1,10 +1,10 @@
 import { formatProblem, SluiceError } from "@sluice/proto/base/errors";
+import { sideBySide } from "@sluice/proto/base/side-by-side";
 import { type SluiceEvent, streamOf } from "@sluice/proto/events/event";
 import { compileFor, listFamilies } from "../assignments/compile-for.ts";
 import { decideAssignment, withPolicy } from "../assignments/decide.ts";
 import { execute, load } from "../context/execute.ts";
 import { asSluice, type Context } from "../context/services.ts";
-import { sideBySide } from "../context/side-by-side.ts";
 import { isFrozen } from "../fleet/frozen.ts";
 import { serverEntity } from "../servers/state.ts";
 import { decideStep, halted, nextStep, type RolloutState, rolloutEntity } from "./decide.ts";

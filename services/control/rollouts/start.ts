@@ -1,6 +1,7 @@
 import { rolloutTable } from "@sluice/db/schema/rollouts";
 import type { RolloutView, startRolloutInput } from "@sluice/proto/api/rollouts";
 import { type Problem, SluiceError } from "@sluice/proto/base/errors";
+import { sideBySide } from "@sluice/proto/base/side-by-side";
 import { type EventData, streamOf } from "@sluice/proto/events/event";
 import { eq } from "drizzle-orm";
 import type { z } from "zod";
@@ -10,7 +11,6 @@ import { holdersOf } from "../assignments/ls.ts";
 import { exclusively } from "../context/exclusively.ts";
 import { execute, load } from "../context/execute.ts";
 import type { Context } from "../context/services.ts";
-import { sideBySide } from "../context/side-by-side.ts";
 import { fleetRow } from "../fleet/frozen.ts";
 import { mustMatchPlan } from "../plans/must-match.ts";
 import { findPolicy } from "../policies/find.ts";

@@ -1,0 +1,31 @@
+import { z } from "zod";
+import { origin, TEST_EXPECTATIONS } from "./manifest.ts";
+
+/** A rule that a packet met, as the kernel counted it. */
+export const metRule = z.strictObject({
+  /** `ip4/filter/SL-INPUT` */
+  chain: z.string(),
+  /** as the kernel spells it; `policy DROP` where a built-in chain's own policy decided */
+  rule: z.string(),
+  /** not Sluice's */
+  foreign: z.boolean(),
+  /** absent for what is foreign, or Sluice's own */
+  origin: origin.optional(),
+});
+export type MetRule = z.infer<typeof metRule>;
+
+export const packetVerdict = z.enum([...TEST_EXPECTATIONS, "unknown"]);
+export type PacketVerdict = z.infer<typeof packetVerdict>;
+
+export const testResult = z.strictObject({
+  /** `203.0.113.9 to tcp/22 by eth0` */
+  packet: z.string(),
+  expect: z.enum(TEST_EXPECTATIONS),
+  verdict: packetVerdict,
+  /** the rule that decided it; absent where none did: it went through */
+  decided: metRule.optional(),
+  /** why the verdict is unknown */
+  reason: z.string().optional(),
+  origin,
+});
+export type TestResult = z.infer<typeof testResult>;
