@@ -58,6 +58,8 @@ export async function createAgentLink(
       void spool.flush();
     },
   });
+  // what is sent to it from now on is heard; where the connection is lost meanwhile, the next one hears it
+  await connection.flush().catch(() => undefined);
   void spool.flush();
 
   return {

@@ -33,8 +33,8 @@ async function given(
 ) {
   agent = await startTestAgent(server, control, { backend, intervals: { pollMs: 200, ...intervals } });
   control.issue(manifest, 1);
-  await waitUntil("generation 1", 10_000, () => control.outcomes().length === 1);
-  await waitUntil("rest", 10_000, () => agent?.status().state === "idle");
+  await waitUntil("generation 1", 30_000, () => control.outcomes().length === 1);
+  await waitUntil("rest", 30_000, () => agent?.status().state === "idle");
   return await server.dump(backend);
 }
 
@@ -152,7 +152,7 @@ test("after a boot the kernel is filled again, which is nobody's drift, also whe
   if (stored.kind !== "value") throw new Error("nothing is held");
   await applied.write({ ...stored.value, boot: "another-boot" });
   agent = await startTestAgent(server, control);
-  await waitUntil("the kernel as before", 10_000, async () => (await server.dump()) === before);
+  await waitUntil("the kernel as before", 30_000, async () => (await server.dump()) === before);
   expect(control.drifts()).toEqual([]);
 });
 
@@ -167,7 +167,7 @@ test("after a boot, what is in the way at first doesn't leave the kernel empty f
   if (stored.kind !== "value") throw new Error("nothing is held");
   await applied.write({ ...stored.value, boot: "another-boot" });
   agent = await startTestAgent(server, control);
-  await waitUntil("the refusal", 10_000, () => agent?.status().differences[0]?.object === "iptables");
+  await waitUntil("the refusal", 30_000, () => agent?.status().differences[0]?.object === "iptables");
   expect(await server.sh("tc class show dev eth0")).toContain("1:10");
   await server.sh("nft flush chain ip filter FORWARD");
   await waitUntil("the jump", 20_000, async () =>
@@ -219,7 +219,7 @@ describe("what can't be mended is told, and keeps nothing else from being mended
     await waitUntil("the class", 15_000, async () =>
       (await server.sh("tc class show dev eth0")).includes("1:10"),
     );
-    await waitUntil("the report", 10_000, () => control.reports.length > length);
+    await waitUntil("the report", 30_000, () => control.reports.length > length);
     expect(await handles()).toBe(written);
     expect(await server.sh("nft list chain ip filter FORWARD")).toContain("vmap");
     await server.sh("nft flush chain ip filter FORWARD");
@@ -236,7 +236,7 @@ test("what is held and can't be rehearsed any more isn't called in order", async
   const manifest = canonicalJson(refusedFirewall());
   await applied.write({ ...stored.value, manifest, digest: sha256Hex(manifest) });
   agent = await startTestAgent(server, control);
-  await waitUntil("the fault", 10_000, () => control.drifts().some(({ action }) => action === "failed"));
+  await waitUntil("the fault", 30_000, () => control.drifts().some(({ action }) => action === "failed"));
   expect(agent.status()).toMatchObject({ state: "drifted" });
 });
 
@@ -251,14 +251,14 @@ test("a state file torn by a crash isn't trusted, and said", async () => {
   });
   expect(said.join("\n")).toMatch(/can't be trusted.*applied\.json/);
   control.issue(firewall(), 2);
-  await waitUntil("generation 2", 10_000, () => control.outcomes().length === 2);
+  await waitUntil("generation 2", 30_000, () => control.outcomes().length === 2);
   expect(control.outcomes()[1]).toMatchObject({ result: "confirmed", stats: { writes: 0 } });
 });
 
 test("a new address of the server is protected without being asked", async () => {
   await given(firewall());
   await server.sh("ip addr add 198.51.100.77/24 dev eth0");
-  await waitUntil("the protected address", 10_000, async () =>
+  await waitUntil("the protected address", 30_000, async () =>
     (await server.sh("ipset list sl-protect-4")).includes("198.51.100.77"),
   );
   expect(control.drifts()).toEqual([]);
@@ -272,5 +272,5 @@ test("a device that goes and comes back is shaped again", async () => {
   await server.sh(
     "ip link add eth0 type veth peer name peer0; ip addr add 192.0.2.10/24 dev eth0; ip addr add 2001:db8::10/64 dev eth0 nodad; ip link set eth0 up; ip link set peer0 up",
   );
-  await waitUntil("the class", 10_000, async () => (await server.dump()) === before);
+  await waitUntil("the class", 30_000, async () => (await server.dump()) === before);
 });

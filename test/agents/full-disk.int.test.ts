@@ -52,7 +52,7 @@ async function given(): Promise<string> {
 
 async function outcomes(count: number): Promise<void> {
   await waitUntil(`outcome ${count}`, 15_000, () => control.outcomes().length >= count);
-  await waitUntil("rest", 10_000, () => agent?.status().state !== "applying");
+  await waitUntil("rest", 30_000, () => agent?.status().state !== "applying");
 }
 
 const SECOND = firewall({ port: 2222, rate: "3mbit", office: ["203.0.113.0/24"] });

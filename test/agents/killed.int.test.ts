@@ -33,7 +33,7 @@ afterEach(async () => {
   children = [];
   const folder = undoFolder(`${server.folder}/state/undo`);
   if (folder.runner() !== undefined) await folder.order(0, "spare");
-  await waitUntil("the runner's end", 10_000, () => folder.runner() === undefined);
+  await waitUntil("the runner's end", 30_000, () => folder.runner() === undefined);
   await server.remove();
 });
 
@@ -47,8 +47,8 @@ function startChild(options: Omit<ChildOptions, "folder"> = {}): AgentChild {
 async function givenFirstGeneration(): Promise<string> {
   const first = await startTestAgent(server, control);
   control.issue(firewall(), 1);
-  await waitUntil("generation 1", 10_000, () => control.outcomes().length === 1);
-  await waitUntil("rest", 10_000, () => first.status().state === "idle");
+  await waitUntil("generation 1", 30_000, () => control.outcomes().length === 1);
+  await waitUntil("rest", 30_000, () => first.status().state === "idle");
   await first.close();
   return await server.dump();
 }
@@ -92,7 +92,7 @@ test("an agent that starts again within the deadline undoes at once, and doesn't
   expect(control.outcomes()[1]).toMatchObject({ generation: 2, result: "reverted" });
   control.issue({ ...SECOND, deadlineMs: 60_000 }, 2);
   control.plan("after", firewall());
-  await waitUntil("the next thing it does", 10_000, () =>
+  await waitUntil("the next thing it does", 30_000, () =>
     control.reports.some(({ kind }) => kind === "plan"),
   );
   expect(control.outcomes()).toHaveLength(2);
@@ -100,7 +100,7 @@ test("an agent that starts again within the deadline undoes at once, and doesn't
 
 test("a second agent on the same state folder is refused while the first one lives", async () => {
   const both = [startChild(), startChild()];
-  await waitUntil("one of them ends", 10_000, () => both.some(({ child }) => !child.isRunning()));
+  await waitUntil("one of them ends", 30_000, () => both.some(({ child }) => !child.isRunning()));
   const [first] = both.filter(({ child }) => child.isRunning());
   expect(first).toBeDefined();
   first?.child.signal("SIGKILL");
@@ -128,7 +128,7 @@ test("an agent that dies as it tells of a revert on the server tells it at its n
   expect(await nextOutcome(3)).toMatchObject({ generation: 2, result: "reverted" });
   expect(agent?.status()).toMatchObject({ holds: { generation: 1 } });
   control.plan("after", firewall());
-  await waitUntil("the next thing it does", 10_000, () =>
+  await waitUntil("the next thing it does", 30_000, () =>
     control.reports.some(({ kind }) => kind === "plan"),
   );
   expect(control.outcomes()).toHaveLength(3);

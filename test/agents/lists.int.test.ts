@@ -31,7 +31,7 @@ async function members(family: 4 | 6): Promise<string[]> {
 }
 
 async function holds(family: 4 | 6, entries: string[]): Promise<void> {
-  await waitUntil(`${entries.join(" ")} in the kernel`, 10_000, async () => {
+  await waitUntil(`${entries.join(" ")} in the kernel`, 30_000, async () => {
     return JSON.stringify(await members(family)) === JSON.stringify([...entries].sort());
   });
 }
@@ -44,7 +44,7 @@ async function given(intervals: Partial<Intervals> = {}): Promise<void> {
 
 async function rest(outcomes: number): Promise<void> {
   await waitUntil("the outcome", 15_000, () => control.outcomes().length === outcomes);
-  await waitUntil("rest", 10_000, () => agent?.status().state === "idle");
+  await waitUntil("rest", 30_000, () => agent?.status().state === "idle");
 }
 
 test("a list's members are there before the first rule that looks into it, and follow its deltas", async () => {
@@ -55,7 +55,7 @@ test("a list's members are there before the first rule that looks into it, and f
   expect(await members(6)).toEqual(["2001:db8:bad::/48"]);
   control.list("bans", ["203.0.113.8"], ["203.0.113.7"]);
   await holds(4, ["198.51.100.0/24", "203.0.113.8"]);
-  await waitUntil("the pulse", 5_000, () => agent?.status().lists.bans === 2);
+  await waitUntil("the pulse", 30_000, () => agent?.status().lists.bans === 2);
   expect(control.drifts()).toEqual([]);
 });
 
@@ -70,7 +70,7 @@ test("an emptied list is drift, and filled again from what the agent holds", asy
   control.list("bans", ["203.0.113.7", "203.0.113.8"]);
   await given();
   await server.sh(`ipset flush ${listSet("bans", 4)}`);
-  await waitUntil("the drift", 10_000, () => control.drifts().length > 0);
+  await waitUntil("the drift", 30_000, () => control.drifts().length > 0);
   expect(control.drifts()[0]).toMatchObject({
     action: "repaired",
     differences: [{ object: `set/${listSet("bans", 4)}` }],
@@ -90,7 +90,7 @@ test.each([
   control.list("bans", ["203.0.113.7", "203.0.113.8"]);
   await given({ fullCheckMs: 300 });
   await server.sh(command.replaceAll("SET", listSet("bans", 4)));
-  await waitUntil("the drift", 10_000, () => control.drifts().length > 0);
+  await waitUntil("the drift", 30_000, () => control.drifts().length > 0);
   expect(control.drifts()[0]).toMatchObject({
     action: "repaired",
     differences: [{ object: `set/${listSet("bans", 4)}`, kind: "changed", ...(have && { have }) }],
@@ -104,7 +104,7 @@ test("a ban that runs out and was taken out by hand is put in again", async () =
   control.list("bans", ["203.0.113.7"], [], until);
   await given();
   await server.sh(`ipset flush ${listSet("bans", 4)}`);
-  await waitUntil("the drift", 10_000, () => control.drifts().length > 0);
+  await waitUntil("the drift", 30_000, () => control.drifts().length > 0);
   await holds(4, ["203.0.113.7"]);
 });
 
@@ -116,7 +116,7 @@ test("looks for drift while deltas rain neither undo one nor tell of any", async
     const [from, to] = [`198.18.0.${round}`, many[round] ?? ""];
     control.list("bans", [from], [to]);
     if (round % 10 === 0)
-      await waitUntil("the delta", 5_000, async () => agent?.status().lists.bans === round + 2);
+      await waitUntil("the delta", 30_000, async () => agent?.status().lists.bans === round + 2);
   }
   await holds(4, [...many.slice(150), ...Array.from({ length: 150 }, (_, n) => `198.18.0.${n}`)]);
   await rest(1);

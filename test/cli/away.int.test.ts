@@ -53,7 +53,7 @@ test("a watch outlives control: it waits, says so, and ends with the plan", asyn
     async meanwhile({ said }) {
       await begun(said);
       await stopControl();
-      await waitUntil("the watcher's notice", 10_000, async () => said().includes("control is away"));
+      await waitUntil("the watcher's notice", 30_000, async () => said().includes("control is away"));
       lab.control.start();
       await waitUntil("control", 20_000, async () => {
         return await lab.client.fleet.show.query().then(

@@ -133,7 +133,7 @@ test("a tail tells of what is stored from now on, once and in order", async () =
     { onData: (event) => seen.push(event) },
   );
   for (const list of ["one", "two", "three"]) await world.client.lists.create.mutate({ list });
-  await waitUntil("three events", 5_000, () => seen.length === 3);
+  await waitUntil("three events", 30_000, () => seen.length === 3);
   tail.unsubscribe();
   expect(seen.map(({ data }) => data.list)).toEqual(["one", "two", "three"]);
 });
@@ -141,13 +141,13 @@ test("a tail tells of what is stored from now on, once and in order", async () =
 test("the chain is verified, and every event is on its way to NATS in order without who and why", async () => {
   const result = await world.client.audit.verify.query();
   expect(result).toMatchObject({ ok: true, events: result.head.seq });
-  await waitUntil("the relay", 5_000, () => world.link.events.length === result.head.seq);
+  await waitUntil("the relay", 30_000, () => world.link.events.length === result.head.seq);
   expect(world.link.events.map(({ seq }) => seq)).toEqual(world.link.events.map((_, i) => i + 1));
   expect(world.link.events.some(({ text }) => text.includes("make it so"))).toBe(false);
 });
 
 test("control's pulse names the heads of the lists and the end of the log", async () => {
   const { head } = await world.client.audit.verify.query();
-  await waitUntil("a pulse", 5_000, () => world.link.pulses.at(-1)?.checkpoint.seq === head.seq);
+  await waitUntil("a pulse", 30_000, () => world.link.pulses.at(-1)?.checkpoint.seq === head.seq);
   expect(world.link.pulses.at(-1)).toMatchObject({ checkpoint: head, lists: { one: 0, three: 0 } });
 });

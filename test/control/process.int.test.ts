@@ -126,7 +126,7 @@ test("an enrolled agent hears what it is to hold, and its report ends the rollou
   agent = await enrolAgent("real");
   await agent.report({ kind: "facts", facts: factsOf("real") });
   const beat = { v: 1 as const, server: "real", state: "idle" as const, epoch: 1, generation: 0 };
-  await waitUntil("its pulse", 10_000, async () => {
+  await waitUntil("its pulse", 30_000, async () => {
     agent.pulse({ ...beat, at: new Date().toISOString(), digest: "", lists: {}, differences: 0 });
     const { facts, connected } = await client.servers.show.query({ server: "real" });
     return connected && facts !== undefined;
@@ -135,7 +135,7 @@ test("an enrolled agent hears what it is to hold, and its report ends the rollou
   await client.policies.revise.mutate({ files });
   const { rollout } = await client.rollouts.start.mutate({ policy: "a" });
   let desired = await agent.fetchDesired();
-  await waitUntil("its key", 10_000, async () => {
+  await waitUntil("its key", 30_000, async () => {
     desired = await agent.fetchDesired();
     return desired !== undefined;
   });
@@ -147,7 +147,7 @@ test("an enrolled agent hears what it is to hold, and its report ends the rollou
   expect(await agent.confirm(request, 5_000)).toEqual({ ok: true });
   const { digest } = manifest;
   await agent.report({ kind: "outcome", epoch, generation, digest, rollout, result: "confirmed" });
-  await waitUntil("its end", 10_000, async () => {
+  await waitUntil("its end", 30_000, async () => {
     return (await client.rollouts.show.query({ rollout })).state === "completed";
   });
   expect(await agent.fetchList("early")).toMatchObject({ ok: true, value: { rev: 1 } });

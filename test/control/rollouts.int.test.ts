@@ -332,7 +332,7 @@ test("a watch tells of every change and ends with the rollout", async () => {
       },
     );
   });
-  await waitUntil("the first view", 5_000, () => seen.length > 0);
+  await waitUntil("the first view", 30_000, () => seen.length > 0);
   await world.outcome("s1", 1, "confirmed");
   await world.outcome("s2", 1, "confirmed");
   await ended;

@@ -24,7 +24,7 @@ test("an append reads no event but its own, also with the plans that a connectio
   };
   await vi.waitFor(
     async () => expect(await scansOf("events_id_key")).toBeGreaterThanOrEqual(APPENDS),
-    10_000,
+    30_000,
   );
   expect(await scansOf("events_type")).toBe(0);
 });

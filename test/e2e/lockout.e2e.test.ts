@@ -66,7 +66,9 @@ probes: [{ tcp: "192.0.2.200:443" }]
 `;
 
 const DEADLINE_MS = 8_000;
-const PATIENCE_MS = 20_000;
+/** what the undo itself, and seeing it, may take on a busy machine */
+const UNDO_MS = 10_000;
+const PATIENCE_MS = 30_000;
 
 let lab: Lab;
 let servers: BackendServer[];
@@ -157,7 +159,7 @@ test("an agent killed right after it applied a change is not needed to undo it: 
   await waitUntil("the undo", PATIENCE_MS, async () =>
     (await kernels()).every((text, n) => text === before[n]),
   );
-  expect(performance.now() - killedAt).toBeLessThan(DEADLINE_MS + 3_000);
+  expect(performance.now() - killedAt).toBeLessThan(DEADLINE_MS + UNDO_MS);
   expect(agents.map((agent) => agent.pid())).toEqual([undefined, undefined]);
 
   for (const agent of agents) agent.start();

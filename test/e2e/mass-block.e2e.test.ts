@@ -26,7 +26,7 @@ const AMONG_THEM = { 4: "198.18.4.7", 6: "2001:db8:f:4::7" };
 const NEXT = { 4: "203.0.113.77", 6: "2001:db8:77::77" };
 const SOON_OVER = { 4: "203.0.113.78", 6: "2001:db8:77::78" };
 const INWARD = { 4: "203.0.113.79", 6: "2001:db8:77::79" };
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 30_000;
 
 let lab: Lab;
 let servers: BackendServer[];
@@ -102,7 +102,7 @@ test("a lifetime becomes the kernel's own timeout, and its end lets the address 
     expect(await timeout()).toBeGreaterThan(3500);
     expect(await timeout()).toBeLessThanOrEqual(3600);
   });
-  await change({ add: Object.values(SOON_OVER), forMs: 5_000 });
+  await change({ add: Object.values(SOON_OVER), forMs: 12_000 });
   await eachWay(async (server, family) => {
     const listed = async () => (await members(server, family)).includes(SOON_OVER[family]);
     await waitUntil("the entry", PATIENCE_MS, listed);

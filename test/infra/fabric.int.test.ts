@@ -59,7 +59,7 @@ describe("a fabric that stands", () => {
     await fabric.mend(server);
     await waitUntil(
       "an echo",
-      5000,
+      30_000,
       async () => (await client.ping(server.ipv4, { timeoutMs: 200 })).received === 1,
     );
     expect((await client.ping(server.ipv6)).received).toBe(1);
@@ -94,7 +94,7 @@ describe("a fabric that ends", () => {
     });
     const [, signal] = await once(child, "exit");
     expect(signal).toBe("SIGKILL");
-    await waitUntil("no namespace left", 5000, async () => (await namespacesOf(prefix)).length === 0);
+    await waitUntil("no namespace left", 30_000, async () => (await namespacesOf(prefix)).length === 0);
   });
 });
 

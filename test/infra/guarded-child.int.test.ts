@@ -27,8 +27,8 @@ test.each(["SIGKILL", "SIGTERM", "SIGINT"] as const)(
     const { children, socketDir } = JSON.parse(String(line));
     starter.kill(signal);
     await once(starter, "exit");
-    await waitUntil("the end of all children", 10_000, () => children.every((pid: number) => !isAlive(pid)));
-    await waitUntil("no folder left", 10_000, () => !existsSync(socketDir));
+    await waitUntil("the end of all children", 30_000, () => children.every((pid: number) => !isAlive(pid)));
+    await waitUntil("no folder left", 30_000, () => !existsSync(socketDir));
   },
 );
 

@@ -30,7 +30,7 @@ test.each(["namespaces", "postgres and nats", "control", "agents"])(
     await expect(starting).rejects.toThrow("interrupted");
     expect((await listNamespaces()).filter((name) => name.startsWith(prefix))).toEqual([]);
     expect(existsSync(folder)).toBe(false);
-    await waitUntil("the end of what was started", 10_000, () =>
+    await waitUntil("the end of what was started", 30_000, () =>
       children().every((pid) => before.includes(pid)),
     );
   },

@@ -35,7 +35,7 @@ async function drifts() {
 async function listOnDisk(): Promise<void> {
   const file = join(lab.agent("server-1").stateFolder, "lists", "bans");
   const { rev } = await lab.client.lists.show.query({ list: "bans" });
-  await waitUntil("the list on the disk", 10_000, async () =>
+  await waitUntil("the list on the disk", 30_000, async () =>
     (await readFile(file, "utf8")).startsWith(`${rev} `),
   );
 }
@@ -124,7 +124,7 @@ test("with control, NATS and Postgres dead, an agent that starts holds what it h
 
   for (const tool of ["iptables", "ip6tables"]) {
     await execIn(namespace, tool, ["-F", "INPUT"]);
-    await isShut(lab, "server-1", 9000, 10_000);
+    await isShut(lab, "server-1", 9000, 30_000);
   }
   await execIn(namespace, "ipset", ["flush", listSet("bans", 4)]);
   await waitUntil("everything as it was", 20_000, async () => (await kernel()) === before);

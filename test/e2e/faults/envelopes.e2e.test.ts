@@ -126,7 +126,7 @@ test("a manifest whose bytes aren't those that were signed for is refused with t
   const { rollout } = await lab.client.rollouts.start.mutate(only);
   await waitUntil(
     "the new envelope",
-    10_000,
+    30_000,
     async () => bodyOf(await envelopeOf("server-1")).rollout === rollout,
   );
   const { digest } = bodyOf(await envelopeOf("server-1")).manifest;
@@ -153,7 +153,7 @@ async function bans(): Promise<string> {
 
 async function ban(address: string): Promise<void> {
   await lab.client.lists.change.mutate({ list: "bans", add: [address] });
-  await waitUntil(`${address} in the kernel`, 10_000, async () => (await bans()).includes(address));
+  await waitUntil(`${address} in the kernel`, 30_000, async () => (await bans()).includes(address));
 }
 
 async function deltaAfter(rev: number, previous: string): Promise<ListDelta> {
@@ -169,7 +169,7 @@ test("a list's delta that control didn't sign is refused and reported, and its a
   await broker.put(subjects.list("bans"), JSON.stringify(signMessage(createSigningKey(), "list", delta)));
   await broker.put(subjects.list("bans"), "{}");
   await ban("198.51.100.2");
-  await waitUntil("both rejections", 10_000, async () => (await rejections()).length >= before.length + 4);
+  await waitUntil("both rejections", 30_000, async () => (await rejections()).length >= before.length + 4);
   const said = (await rejections()).slice(before.length).filter(({ server }) => server === "server-1");
   expect(said).toEqual([
     { server: "server-1", what: "list delta", reason: expect.stringMatching(/^signed by an unknown key/) },

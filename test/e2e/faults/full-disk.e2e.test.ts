@@ -128,6 +128,6 @@ test("with the disk full and the agent dead the server still goes back by the de
   await using _full = await fillDisk();
   lab.agent("server-1").signal("SIGKILL");
   await lab.agent("server-1").down();
-  await waitUntil("the kernel as it was", 10_000, async () => (await kernel()) === before);
+  await waitUntil("the kernel as it was", 30_000, async () => (await kernel()) === before);
   expect(await knock(lab, "server-1", 9000)).toBe("refused");
 });
