@@ -1,4 +1,5 @@
 import { sha256Hex } from "@sluice/proto/base/digest";
+import { tryJson } from "@sluice/proto/base/json";
 import type { Opened } from "@sluice/proto/base/sign";
 import { type Manifest, manifest } from "@sluice/proto/manifest/manifest";
 import type { DesiredEnvelope } from "@sluice/proto/wire/envelope";
@@ -61,12 +62,4 @@ export function parseManifest(text: string, digest: string): Parsed {
 
 function nameOf({ epoch, generation }: { epoch: number; generation: number }): string {
   return `generation ${generation} of epoch ${epoch}`;
-}
-
-function tryJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,7 @@
 import { createUser } from "@nats-io/nkeys";
+import { errorView } from "@sluice/proto/api/error";
 import { SluiceError } from "@sluice/proto/base/errors";
+import { tryJson } from "@sluice/proto/base/json";
 import { createSigningKey } from "@sluice/proto/base/sign";
 import { type EnrolRequest, enrolReply } from "@sluice/proto/wire/enrol";
 import type { Identity } from "./identity.ts";
@@ -8,7 +10,7 @@ const TIMEOUT_MS = 15_000;
 
 /**
  * Trades a one-time token for an identity. Both private keys are made here and never leave this server.
- * Throws REFUSED where control says no, UNAVAILABLE where it can't be reached.
+ * Throws REFUSED where control says no, UNAVAILABLE where it can't be reached or is broken.
  */
 export async function enrol(controlUrl: string, token: string): Promise<Identity> {
   const reportKey = createSigningKey();
@@ -21,13 +23,22 @@ export async function enrol(controlUrl: string, token: string): Promise<Identity
   const url = new URL("/enrol", controlUrl);
   const response = await post(url, request);
   const text = await response.text();
-  if (!response.ok) {
-    throw new SluiceError("REFUSED", `control refused to enrol this server: ${text.slice(0, 300)}`, {
-      cure: "ask for a new token: sluice server add NAME",
-    });
-  }
+  if (!response.ok) throw refusalOf(response.status, text);
   const reply = enrolReply.parse(JSON.parse(text));
   return { ...reply, reportKey, natsSeed: new TextDecoder().decode(natsUser.getSeed()) };
+}
+
+/** Control's own words, where it is control that answered. */
+function refusalOf(status: number, text: string): SluiceError {
+  const said = errorView.safeParse(tryJson(text));
+  const reason = said.success ? said.data.message : `HTTP ${status}: ${text.slice(0, 300)}`;
+  if (status >= 500)
+    return new SluiceError("UNAVAILABLE", `control can't enrol this server now: ${reason}`, {
+      cure: "try again; what is wrong is in control's log",
+    });
+  return new SluiceError("REFUSED", `control refused to enrol this server: ${reason}`, {
+    cure: "get a new token: sluice server add NAME --again",
+  });
 }
 
 async function post(url: URL, body: EnrolRequest): Promise<Response> {

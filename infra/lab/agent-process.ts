@@ -5,7 +5,7 @@ import { type GuardedChild, startGuarded } from "../process/guarded-child.ts";
 
 /**
  * The agent of one server, kept running as systemd would: one that ends (killed by its undo runner, say) is started
- * again after a moment, but one that refused to run (uninstalled, say) would do so again.
+ * again after a moment; one that refused to run (uninstalled, say), after a while.
  */
 export interface AgentProcess {
   readonly server: string;
@@ -36,6 +36,7 @@ export interface AgentOptions {
 
 const RESTART_MS = 200;
 const REFUSED = 2;
+const REFUSED_RESTART_MS = 5_000;
 
 export function startAgentProcess(options: AgentOptions): AgentProcess {
   const { server, namespace, stateFolder } = options;
@@ -59,7 +60,7 @@ export function startAgentProcess(options: AgentOptions): AgentProcess {
     started.stderr.pipe(log, { end: false });
     void started.exited.then(({ code, text }) => {
       log.write(`-- ${text}\n`);
-      if (wanted && code !== REFUSED) timer = setTimeout(start, RESTART_MS);
+      if (wanted) timer = setTimeout(start, code === REFUSED ? REFUSED_RESTART_MS : RESTART_MS);
     });
   }
 

@@ -10,6 +10,7 @@ import {
 import type { ZodType } from "zod";
 import { z } from "zod";
 import { canonicalJson } from "./canonical.ts";
+import { tryJson } from "./json.ts";
 
 /**
  * Signed messages (Ed25519).
@@ -96,12 +97,4 @@ export function readPublicKey(text: string): KeyObject | undefined {
 
 function signedBytes(domain: Domain, body: string): Buffer {
   return Buffer.from(`sluice/v1/${domain}\n${body}`);
-}
-
-function tryJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
