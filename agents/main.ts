@@ -6,6 +6,7 @@ import { Command, Option } from "commander";
 import { type Answer, answerWith } from "./run/answer.ts";
 import {
   diffCommand,
+  exportCommand,
   pauseCommand,
   resumeCommand,
   revertCommand,
@@ -82,6 +83,9 @@ command("status", "what is held, and whether the kernel still holds it").action(
 );
 command("diff", "what differs between the manifest and the kernel, now").action((flags: Common) =>
   answer(flags, () => diffCommand(flags.state)),
+);
+command("export", "what is held, as a script of the bare tools").action((flags: Common) =>
+  answer(flags, () => exportCommand(flags.state)),
 );
 command("pause", "for a while: apply, repair and revert nothing")
   .requiredOption("--for <duration>", "how long, such as 30m; it ends by itself")

@@ -1,12 +1,11 @@
 import type { Refusal } from "@sluice/proto/wire/report";
-import type { Script, Target } from "../drivers/driver.ts";
-import { renderTc } from "../drivers/tc/render.ts";
+import type { Target } from "../drivers/driver.ts";
 import { bootId } from "../state/process-id.ts";
 import type { Journal } from "../state/schemas.ts";
-import { changedDevices, renderUndo } from "../undo/render-undo.ts";
+import { buildOnBare, NOTHING, renderHeld } from "../undo/render-held.ts";
+import { renderUndo } from "../undo/render-undo.ts";
 import type { ConvergeParts, Issued } from "./parts.ts";
-
-const NOTHING: Target = { sets: [], chains: [], hooks: [], devices: [], external: { chains: [], sets: [] } };
+import { withoutMembers } from "./target.ts";
 
 /**
  * Everything needed to undo the change is on the disk, and somebody watches the deadline, when this returns. Only then
@@ -20,13 +19,9 @@ export async function openJournal(
 ): Promise<void> {
   const { undo, state, clock } = parts;
   const previous = change.before ?? NOTHING;
-  const files = renderUndo({
-    previous,
-    next: change.after,
-    tcBuild: buildOnBare(previous, change.after),
-    tool: undo.tool,
-  });
-  await undo.folder.prepare(undo.script, files, undo.agent);
+  const { tool, script, folder } = undo;
+  const files = renderUndo({ previous, next: change.after, tcBuild: buildOnBare, tool });
+  await folder.prepare(script, files, renderHeld(withoutMembers(change.after), { tool, script }), undo.agent);
   await parts.at?.("record");
   await state.journal.write({
     ...issued.issue,
@@ -47,19 +42,12 @@ export async function noteRefusal(parts: ConvergeParts, refusal: Refusal): Promi
   if (stored.kind === "value") await parts.state.journal.write({ ...stored.value, refusal });
 }
 
-/** The change is over and told: journal first, so that nobody undoes what is settled. */
+/** The change is over and told: journal first, so that nobody undoes what is settled. A boot brings back the new one. */
 export async function closeJournal(parts: Pick<ConvergeParts, "state" | "undo">): Promise<void> {
   await parts.undo.runner.ended();
+  if (parts.undo.folder.isConfirmed()) await parts.undo.held.take(parts.undo.folder.next);
   await parts.state.journal.remove();
   await parts.undo.folder.clear();
-}
-
-/** IFB devices are made by the undo itself. */
-function buildOnBare(previous: Target, next: Target): Script[] {
-  const devices = changedDevices(previous, next);
-  return renderTc({ ...NOTHING, devices }, undefined, { devices: {} }).build.filter(
-    ({ tool }) => tool === "tc",
-  );
 }
 
 export type Recovery =

@@ -5,6 +5,7 @@ import type { Namespace } from "../exec/namespace.ts";
 import type { AgentLink } from "../link/link.ts";
 import type { Issue } from "../state/schemas.ts";
 import type { StateFolder } from "../state/state-folder.ts";
+import type { HeldFolder } from "../undo/held-folder.ts";
 import type { Runner } from "../undo/runner.ts";
 import type { AgentMark, UndoFolder } from "../undo/undo-folder.ts";
 import type { Dial } from "./dial.ts";
@@ -32,7 +33,14 @@ export interface ConvergeParts {
   confirm: AgentLink["confirm"];
   dial: Dial;
   state: StateFolder;
-  undo: { script: string; folder: UndoFolder; runner: Runner; agent: AgentMark; tool: UndoTool };
+  undo: {
+    script: string;
+    folder: UndoFolder;
+    held: HeldFolder;
+    runner: Runner;
+    agent: AgentMark;
+    tool: UndoTool;
+  };
   clock: Clock;
   log: Log;
   /** called where a step begins; what it throws fails the step. For fault tests. */

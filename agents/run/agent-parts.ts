@@ -18,6 +18,7 @@ import { aroundOf } from "../packets/around.ts";
 import { runTests } from "../packets/run-tests.ts";
 import { processIdOf, uptimeMs } from "../state/process-id.ts";
 import type { StateFolder } from "../state/state-folder.ts";
+import { heldFolder } from "../undo/held-folder.ts";
 import { createRunner } from "../undo/runner.ts";
 import { undoFolder } from "../undo/undo-folder.ts";
 import { undoScript } from "../undo/undo-script.ts";
@@ -106,6 +107,7 @@ export function createAgentParts(around: Surroundings, known: () => Known): Agen
     undo: {
       script: undoScript(),
       folder,
+      held: heldFolder(state.held),
       runner: createRunner({ folder, prefix: around.prefix, env: runnerEnv }),
       agent: { ...self, mark },
       tool: (family, verb) => iptablesTool(backend, family, verb),

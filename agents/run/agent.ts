@@ -16,6 +16,7 @@ import type { AgentLink, AgentLinkHandlers } from "../link/link.ts";
 import { bootId } from "../state/process-id.ts";
 import { recordFile } from "../state/record-file.ts";
 import { type Applied, type Issue, issueOf } from "../state/schemas.ts";
+import { renderHeld } from "../undo/render-held.ts";
 import { createAgentParts, type Known, type Surroundings } from "./agent-parts.ts";
 import { createChangeDuty } from "./change-duty.ts";
 import { createDeferredLink, waitingReports } from "./deferred-link.ts";
@@ -89,6 +90,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const firstLook = Promise.withResolvers<void>();
   let { known } = options;
   let closing = false;
+  /** since the boot; what is missing before is nobody's drift */
+  let isFilled = true;
   let watch: Watch | undefined;
 
   const base = createAgentParts({ ...options, onForeign: heardOfForeign }, () => known);
@@ -102,7 +105,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     protect: () => known.local.protect,
   });
   const parts = { ...base, confirm: link.confirm, listMembers: lists.members } satisfies ConvergeParts;
-  const pause = await openPause({ file: state.paused, nowMs: () => Date.now(), onEnd: onResumed, log });
+  const pause = await openPause({ file: state.paused, onEnd: onResumed, log });
   const isPaused = () => pause.now() !== undefined;
   const drift = createDriftDuty({
     parts,
@@ -124,6 +127,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     isPaused,
     useLists: lists.use,
     holdLists: gate.hold,
+    keepHeld,
     onChanged({ isUndone }) {
       sendPulse();
       watch?.wrote();
@@ -187,6 +191,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     await holding.stepBack();
   }
 
+  async function keepHeld(): Promise<void> {
+    const standing = holding.standing();
+    if (standing === undefined) return;
+    const { held, tool, script } = parts.undo;
+    await held.write(renderHeld(standing.target, { tool, script })).catch((error) => {
+      log("what a boot brings back could not be written", { reason: messageOf(error) });
+    });
+  }
+
   /** Rehearses what is held anew, and makes the kernel hold it: after a boot it is simply not there yet. */
   async function standAgain(): Promise<void> {
     const applied = holding.applied();
@@ -202,6 +215,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       return;
     }
     holding.setStanding(stood.standing);
+    await keepHeld();
     const restarted = applied.boot !== bootId();
     if (restarted) await holding.confirm(issueOf(applied), applied.manifest);
     const looking = restarted ? fillAgain() : drift.lookNow({ repair: "policy", tell: true });
@@ -210,8 +224,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
   /** After a boot others fill their tables too, and may hold a lock or a name for a while: once isn't enough. */
   async function fillAgain(): Promise<void> {
+    isFilled = false;
     for (let waitMs = FILL_FIRST_WAIT_MS; !closing && !isPaused(); waitMs *= 2) {
       const checked = await drift.lookNow({ repair: true, tell: false });
+      isFilled = true;
       if (checked?.left.length === 0 || waitMs > FILL_LAST_WAIT_MS) return;
       await delay(waitMs, undefined, { ref: false });
     }
@@ -230,6 +246,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const applied = holding.applied();
     const stood = applied === undefined ? undefined : await stand(parts, applied);
     if (stood?.ok) holding.setStanding(stood.standing);
+    await keepHeld();
     inBackground(drift.lookNow({ repair: !isPaused(), tell: false }));
   }
 
@@ -265,7 +282,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     log("the pause is over");
     inBackground(link.report({ kind: "resumed" }));
     sendPulse();
-    drift.look({ why: "full" });
+    if (isFilled) drift.look({ why: "full" });
+    else inBackground(fillAgain());
     changes.wake();
   }
 

@@ -36,6 +36,8 @@ export interface ChangeDutyOptions {
   isPaused(): boolean;
   useLists(lists: readonly ManifestList[]): Promise<void>;
   holdLists<T>(work: () => Promise<T>): Promise<T>;
+  /** what is held now is what a boot brings back; never throws */
+  keepHeld(): Promise<void>;
   /** after any change, whatever came of it */
   onChanged(how: { isUndone: boolean }): void;
 }
@@ -133,6 +135,7 @@ export function createChangeDuty(options: ChangeDutyOptions): ChangeDuty {
       return outcome;
     } finally {
       changing = false;
+      await options.keepHeld();
       await options.useLists(holding.standing()?.manifest.lists ?? []);
       options.onChanged({ isUndone: outcome?.kind === "reverted" });
     }

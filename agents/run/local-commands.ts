@@ -3,13 +3,15 @@ import { SluiceError } from "@sluice/proto/base/errors";
 import { parseDurationMs } from "@sluice/proto/base/units";
 import type { Difference } from "@sluice/proto/manifest/difference";
 import { liveNamespace } from "../exec/live-namespace.ts";
-import { lockHolder } from "../state/lock.ts";
+import { lockHolder, lockKernel } from "../state/lock.ts";
 import { openStateFolder, stateFolder } from "../state/state-folder.ts";
 import { agentEnvironment } from "./agent-parts.ts";
 import { type Answer, done } from "./answer.ts";
+import { exportHeld, exportText } from "./export.ts";
 import type { LocalReply, LocalRequest, Status } from "./local-protocol.ts";
 import { askLocally } from "./local-socket.ts";
 import { offlineDiff, offlineStatus } from "./offline.ts";
+import { pauseRecord } from "./pause.ts";
 import { startWithoutControl } from "./run-agent.ts";
 import { uninstall } from "./uninstall.ts";
 
@@ -30,6 +32,11 @@ export async function diffCommand(folder: string): Promise<Answer> {
   return { code: differences.length === 0 ? 0 : 3, text, value: { differences } };
 }
 
+export async function exportCommand(folder: string): Promise<Answer> {
+  const value = await exportHeld(stateFolder(folder));
+  return { code: 0, text: exportText(value), value };
+}
+
 export async function pauseCommand(
   folder: string,
   options: { for: string; reason: string },
@@ -44,7 +51,7 @@ export async function pauseCommand(
   const state = await openStateFolder(folder);
   const reply = await askLocally(state.socket, { what: "pause", ...paused });
   if (reply !== undefined) return answerOf(reply);
-  await state.paused.write(paused);
+  await state.paused.write(pauseRecord(paused));
   return done(`paused until ${until}; no agent runs now`);
 }
 
@@ -74,7 +81,9 @@ export async function uninstallCommand(folder: string): Promise<Answer> {
   const asked = await askLocally(state.socket, { what: "stop" });
   for (let tries = 0; asked !== undefined && lockHolder(folder) !== undefined && tries < 100; tries += 1)
     await new Promise((resolve) => setTimeout(resolve, 100));
-  const removed = await uninstall(state, liveNamespace({ env: agentEnvironment() }));
+  const { SLUICE_AGENT_RUN: _, ...runnerEnv } = agentEnvironment();
+  const lock = lockKernel();
+  const removed = await uninstall(state, liveNamespace({ env: runnerEnv }), runnerEnv).finally(lock.release);
   const text =
     removed.length === 0
       ? "nothing of ours was there"

@@ -16,6 +16,7 @@ import { agentEnvironment, createAgentParts } from "./agent-parts.ts";
 import { withLists } from "./list-looks.ts";
 import type { Status } from "./local-protocol.ts";
 import { createLook } from "./look.ts";
+import { leftOf, pausedOf } from "./pause.ts";
 import { agentVersion } from "./version.ts";
 
 /** What the commands on the server can tell while no agent runs. Nothing is written. */
@@ -23,7 +24,8 @@ export async function offlineStatus(state: StateFolder): Promise<Status> {
   const ignore = () => undefined;
   const identity = await readOr(state.identity, ignore);
   const applied = await readOr(state.applied, ignore);
-  const paused = await readOr(state.paused, ignore);
+  const record = await readOr(state.paused, ignore);
+  const paused = record === undefined || leftOf(record) === 0 ? undefined : pausedOf(record);
   const parsed = applied && parseManifest(applied.manifest, applied.digest);
   return {
     server: identity?.server ?? "(not enrolled)",

@@ -1,8 +1,12 @@
+import { bootId, uptimeMs } from "../state/process-id.ts";
 import type { RecordFile } from "../state/record-file.ts";
 import { readOr } from "../state/record-file.ts";
-import type { Paused } from "../state/schemas.ts";
+import type { Paused, PauseRecord } from "../state/schemas.ts";
 
-/** Break-glass: while it lasts, nothing is applied, repaired or taken. It ends by itself, also across restarts. */
+/**
+ * Break-glass: while it lasts, nothing is applied, repaired or taken. It ends by itself, also across restarts, and within
+ * a boot whatever is done to the wall clock.
+ */
 export interface Pause {
   now(): Paused | undefined;
   begin(paused: Paused): Promise<void>;
@@ -12,25 +16,40 @@ export interface Pause {
 }
 
 export interface PauseOptions {
-  file: RecordFile<Paused>;
-  nowMs(): number;
+  file: RecordFile<PauseRecord>;
   onEnd(): void;
   log(message: string): void;
 }
 
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** a sleeping machine's timers stand still, so it looks now and then */
+const LONGEST_WAIT_MS = 60_000;
 
-export async function openPause({ file, nowMs, onEnd, log }: PauseOptions): Promise<Pause> {
+export function pauseRecord(paused: Paused): PauseRecord {
+  const leftMs = Date.parse(paused.until) - Date.now();
+  return { ...paused, boot: bootId(), dueMs: uptimeMs() + leftMs };
+}
+
+/** Milliseconds that it still lasts; none: it is over. */
+export function leftOf({ boot, dueMs, until }: PauseRecord): number {
+  if (dueMs !== undefined && boot === bootId()) return Math.max(0, dueMs - uptimeMs());
+  return Math.max(0, Date.parse(until) - Date.now());
+}
+
+export function pausedOf({ until, reason, by }: PauseRecord): Paused {
+  return { until, reason, by };
+}
+
+export async function openPause({ file, onEnd, log }: PauseOptions): Promise<Pause> {
   let paused = await readOr(file, (reason) => log(`the pause can't be read, so there is none: ${reason}`));
   let timer: NodeJS.Timeout | undefined;
 
   function schedule(): void {
     clearTimeout(timer);
     if (paused === undefined) return;
-    const leftMs = Date.parse(paused.until) - nowMs();
+    const leftMs = leftOf(paused);
     timer = setTimeout(
-      () => (leftMs > LONGEST_TIMER_MS ? schedule() : void end()),
-      Math.max(0, Math.min(leftMs, LONGEST_TIMER_MS)),
+      () => (leftMs > LONGEST_WAIT_MS ? schedule() : void end()),
+      Math.min(leftMs, LONGEST_WAIT_MS),
     );
   }
 
@@ -44,10 +63,11 @@ export async function openPause({ file, nowMs, onEnd, log }: PauseOptions): Prom
 
   schedule();
   return {
-    now: () => paused,
+    now: () => paused && pausedOf(paused),
     async begin(next) {
-      await file.write(next);
-      paused = next;
+      const record = pauseRecord(next);
+      await file.write(record);
+      paused = record;
       schedule();
     },
     end,

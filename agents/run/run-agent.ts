@@ -5,7 +5,7 @@ import { liveNamespace } from "../exec/live-namespace.ts";
 import { createAgentLink } from "../link/agent-link.ts";
 import { enrol } from "../link/enrol.ts";
 import type { Identity } from "../link/identity.ts";
-import { lockState } from "../state/lock.ts";
+import { lockKernel, lockState, type StateLock } from "../state/lock.ts";
 import { openStateFolder, type StateFolder } from "../state/state-folder.ts";
 import { type Agent, type AgentOptions, type Intervals, startAgent } from "./agent.ts";
 import { agentEnvironment } from "./agent-parts.ts";
@@ -28,7 +28,7 @@ const ENROL_RETRY_MS = 1_000;
 export async function runAgent(options: RunOptions): Promise<Agent> {
   const { folder, logger } = options;
   const state = await openStateFolder(folder);
-  const lock = lockState(folder);
+  const lock = lockBoth(folder);
   const identity = await identityOf(state, options);
   logger.info("agent starts", { server: identity.server, state: folder, version: agentVersion() });
   const connect: AgentOptions["connect"] = (handlers) =>
@@ -40,10 +40,26 @@ export async function runAgent(options: RunOptions): Promise<Agent> {
   return { ...agent, close: () => agent.close().finally(lock.release) };
 }
 
+function lockBoth(folder: string): StateLock {
+  const state = lockState(folder);
+  try {
+    const kernel = lockKernel();
+    return {
+      release() {
+        kernel.release();
+        state.release();
+      },
+    };
+  } catch (error) {
+    state.release();
+    throw error;
+  }
+}
+
 /** For a command on the server, while no agent runs: everything but the link. */
 export async function startWithoutControl(folder: string): Promise<Agent> {
   const state = await openStateFolder(folder);
-  const lock = lockState(folder);
+  const lock = lockBoth(folder);
   const stored = await state.identity.read();
   const identity = stored.kind === "value" ? stored.value : undefined;
   const quiet = () => undefined;

@@ -11,18 +11,28 @@ import type { Namespace } from "../exec/namespace.ts";
 import { lockHolder } from "../state/lock.ts";
 import { readOr } from "../state/record-file.ts";
 import type { StateFolder } from "../state/state-folder.ts";
+import { heldFolder } from "../undo/held-folder.ts";
+import { createRunner } from "../undo/runner.ts";
+import { undoFolder } from "../undo/undo-folder.ts";
 
 /**
  * Takes everything of ours out of the kernel, and nothing else: jumps, chains (in both backends), sets, the trees of
- * owned devices, IFBs. Afterwards the agent doesn't start here until it is enrolled anew. Returns what was removed.
+ * owned devices, IFBs. A change that is under way is undone first, so that its runner doesn't bring anything back; a boot
+ * brings nothing back either. Afterwards the agent doesn't start here until it is enrolled anew. Returns what was removed.
  */
-export async function uninstall(state: StateFolder, live: Namespace): Promise<string[]> {
+export async function uninstall(
+  state: StateFolder,
+  live: Namespace,
+  env: Readonly<Record<string, string>> = {},
+): Promise<string[]> {
   const holder = lockHolder(state.path);
   if (holder !== undefined) {
     throw new SluiceError("CONFLICT", `the agent (pid ${holder.pid}) still runs`, {
       cure: "stop it first, so that it doesn't put everything back: systemctl stop sluice-agent",
     });
   }
+  const undo = undoFolder(state.undo);
+  if (undo.outcome() === "pending" && !undo.isConfirmed()) await createRunner({ folder: undo, env }).revert();
   const target = await nothingOf(state);
   const removed: string[] = [];
   for (const driver of await driversOf(live)) {
@@ -31,6 +41,8 @@ export async function uninstall(state: StateFolder, live: Namespace): Promise<st
   }
   for (const file of [state.journal, state.applied, state.previous, state.refused, state.paused])
     await file.remove();
+  await heldFolder(state.held).clear();
+  await undo.clear();
   await state.uninstalled.write({ at: new Date().toISOString() });
   return removed;
 }
@@ -45,11 +57,14 @@ async function removeAll<Snapshot>(
   return remove.map(({ what }) => what);
 }
 
-/** The empty manifest, after the one that is held: its devices are to be bare. */
+/** The empty manifest, after those that are held, or were about to be: their devices are to be bare. */
 async function nothingOf(state: StateFolder): Promise<Target> {
-  const applied = await readOr(state.applied, () => undefined);
-  const parsed = applied && parseManifest(applied.manifest, applied.digest);
-  const before = parsed?.ok ? parsed.manifest : undefined;
+  const stored = [await readOr(state.applied, () => undefined), await readOr(state.journal, () => undefined)];
+  const devices = stored.flatMap((one) => {
+    const parsed = one && parseManifest(one.manifest, one.digest);
+    return parsed?.ok ? parsed.manifest.devices : [];
+  });
+  const before = { ...EMPTY_MANIFEST, devices };
   return targetOf(EMPTY_MANIFEST, { protect: [], control: [] }, () => undefined, before);
 }
 

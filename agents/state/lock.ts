@@ -1,7 +1,9 @@
-import { linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SluiceError } from "@sluice/proto/base/errors";
 import { isAlive, type ProcessId, processIdOf } from "./process-id.ts";
+
+const RUN_FOLDER = "/run/sluice";
 
 export interface StateLock {
   release(): void;
@@ -12,7 +14,32 @@ export interface StateLock {
  * taken over. Throws CONFLICT while the holder lives.
  */
 export function lockState(folder: string): StateLock {
-  const path = join(folder, "lock");
+  return lockFile(stateLock(folder), (pid) => [
+    `another agent (pid ${pid}) uses ${folder}`,
+    "stop it first, or give this one a state folder of its own: --state DIR",
+  ]);
+}
+
+/** One agent per kernel, whatever their folders: two would each undo what the other holds. */
+export function lockKernel(): StateLock {
+  mkdirSync(RUN_FOLDER, { recursive: true, mode: 0o700 });
+  const namespace = readlinkSync("/proc/self/ns/net").replace(/\D/g, "");
+  return lockFile(join(RUN_FOLDER, `net-${namespace}.lock`), (pid) => [
+    `another agent (pid ${pid}) keeps this server's packet path already`,
+    "stop it first: one server has one agent",
+  ]);
+}
+
+/** The living agent that holds the folder. */
+export function lockHolder(folder: string): ProcessId | undefined {
+  return holderOf(stateLock(folder));
+}
+
+function stateLock(folder: string): string {
+  return join(folder, "lock");
+}
+
+function lockFile(path: string, conflict: (pid: string) => [reason: string, cure: string]): StateLock {
   const mine = processIdOf(process.pid);
   if (mine === undefined) throw new SluiceError("INTERNAL", "/proc doesn't show this process");
   const claim = `${path}.${mine.pid}`;
@@ -20,11 +47,11 @@ export function lockState(folder: string): StateLock {
   try {
     for (let tries = 0; ; tries += 1) {
       if (tryLink(claim, path)) return { release: () => rmSync(path, { force: true }) };
-      const holder = lockHolder(folder);
-      if (holder !== undefined || tries > 2)
-        throw new SluiceError("CONFLICT", `another agent (pid ${holder?.pid ?? "?"}) uses ${folder}`, {
-          cure: "stop it first, or give this one a state folder of its own: --state DIR",
-        });
+      const holder = holderOf(path);
+      if (holder !== undefined || tries > 2) {
+        const [reason, cure] = conflict(String(holder?.pid ?? "?"));
+        throw new SluiceError("CONFLICT", reason, { cure });
+      }
       rmSync(path, { force: true });
     }
   } finally {
@@ -32,11 +59,10 @@ export function lockState(folder: string): StateLock {
   }
 }
 
-/** The living agent that holds the folder. */
-export function lockHolder(folder: string): ProcessId | undefined {
+function holderOf(path: string): ProcessId | undefined {
   let text: string;
   try {
-    text = readFileSync(join(folder, "lock"), "utf8");
+    text = readFileSync(path, "utf8");
   } catch {
     return undefined;
   }

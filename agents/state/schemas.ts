@@ -29,6 +29,15 @@ export type Refused = z.infer<typeof refused>;
 export const paused = z.strictObject({ until: z.string(), reason: z.string(), by: z.string() });
 export type Paused = z.infer<typeof paused>;
 
+/** Within one boot a pause ends by the clock that nobody can set. */
+export const pauseRecord = z.strictObject({
+  ...paused.shape,
+  boot: z.string().optional(),
+  /** in milliseconds since that boot */
+  dueMs: z.number().optional(),
+});
+export type PauseRecord = z.infer<typeof pauseRecord>;
+
 /** A change under way: written before the first write, gone when its outcome was reported. */
 export const journal = z.strictObject({
   ...issue.shape,

@@ -7,8 +7,8 @@ import {
   applied,
   type Journal,
   journal,
-  type Paused,
-  paused,
+  type PauseRecord,
+  pauseRecord,
   type Refused,
   refused,
   uninstalled,
@@ -25,11 +25,13 @@ export function stateFolder(path: string) {
     /** what it held before that, for `revert` */
     previous: recordFile<Applied>(file("previous.json"), applied),
     refused: recordFile<Refused>(file("refused.json"), refused),
-    paused: recordFile<Paused>(file("paused.json"), paused),
+    paused: recordFile<PauseRecord>(file("paused.json"), pauseRecord),
     journal: recordFile<Journal>(file("journal.json"), journal),
     uninstalled: recordFile(file("uninstalled.json"), uninstalled),
     /** the undo runner's own folder */
     undo: file("undo"),
+    /** what is held, as a boot takes it */
+    held: file("held"),
     /** reports that wait for control */
     spool: file("spool"),
     /** members of live lists */

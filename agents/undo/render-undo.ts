@@ -2,7 +2,7 @@ import { sha256Hex } from "@sluice/proto/base/digest";
 import { temporarySet } from "@sluice/proto/base/names";
 import type { ManifestDevice } from "@sluice/proto/manifest/manifest";
 import type { Script, Target, TargetSet } from "../drivers/driver.ts";
-import { createWords } from "../drivers/ipset/options.ts";
+import { addWords, createWords } from "../drivers/ipset/options.ts";
 import { same } from "./plain-json.ts";
 import { renderTables } from "./render-tables.ts";
 
@@ -17,8 +17,8 @@ import { renderTables } from "./render-tables.ts";
 export interface UndoInput {
   previous: Target;
   next: Target;
-  /** builds the previous target's trees on bare devices; only of `changedDevices` */
-  tcBuild: readonly Script[];
+  /** builds a device's tree of the previous target, on a bare device; asked for those that the change touches */
+  tcBuild(device: ManifestDevice): readonly Script[];
   /** `iptables-nft`, `ip6tables-legacy-restore` … */
   tool(family: 4 | 6, verb?: "restore"): string;
 }
@@ -26,11 +26,6 @@ export interface UndoInput {
 /** By file name; every name that `undo.sh` reads is there, empty or not. */
 export function renderUndo(input: UndoInput): Record<string, string> {
   return { ...renderSets(input), ...renderTables(input), ...renderDevices(input) };
-}
-
-/** The devices whose trees the change touches, as they were before it. */
-export function changedDevices(previous: Target, next: Target): ManifestDevice[] {
-  return previous.devices.filter((device) => !same(device, deviceOf(next, device.device)));
 }
 
 function renderSets({ previous, next }: UndoInput): Record<string, string> {
@@ -60,7 +55,7 @@ function reloadLines(set: TargetSet): string[] {
   return [
     `create ${aside} ${createWords(set).join(" ")}`,
     `flush ${aside}`,
-    ...set.entries.map((entry) => `add ${aside} ${entry}`),
+    ...set.entries.map((entry) => `add ${aside} ${addWords(set, entry)}`),
     `swap ${aside} ${set.name}`,
     `flush ${aside}`,
   ];
@@ -70,33 +65,42 @@ function undoSet(name: string): string {
   return `sl-undo-${sha256Hex(name).slice(0, 12)}`;
 }
 
+/** Each device has a batch of its own: one that is gone by then hinders no other. */
 function renderDevices({ previous, next, tcBuild }: UndoInput): Record<string, string> {
   const names = new Set([...previous.devices, ...next.devices].map(({ device }) => device));
   const drop: string[] = [];
   const ifbDrop: string[] = [];
-  const ifbKeep: string[] = [];
+  const devices: string[] = [];
+  const batches: Record<string, string> = {};
   for (const name of names) {
     const before = deviceOf(previous, name);
     const after = deviceOf(next, name);
     if (same(before, after)) continue;
     if (before?.egress || after?.egress) drop.push(`${name} root`);
     if (before?.ingress || after?.ingress) drop.push(`${name} ingress`);
-    if (before?.ingress) {
-      ifbKeep.push(before.ingress.ifb);
-      drop.push(`${before.ingress.ifb} root`);
+    if (before?.ingress) drop.push(`${before.ingress.ifb} root`);
+    if (before !== undefined) {
+      devices.push(`${name} ${before.ingress?.ifb ?? ""}`.trimEnd());
+      batches[`tc.${name}`] = lines(tcBuild(before).map(({ text }) => text.trimEnd()));
     }
     if (after?.ingress && after.ingress.ifb !== before?.ingress?.ifb) ifbDrop.push(after.ingress.ifb);
   }
   return {
     "tc.drop": lines(drop),
     "ifb.drop": lines(ifbDrop),
-    "ifb.keep": lines(ifbKeep),
-    "tc.batch": tcBuild.map(({ text }) => (text.endsWith("\n") ? text : `${text}\n`)).join(""),
+    devices: lines(devices),
+    ...batches,
   };
 }
 
+/** Only with what is ours of it: a device that a change lets go stands in its target as a bare one. */
 function deviceOf(target: Target, name: string): ManifestDevice | undefined {
-  return target.devices.find(({ device }) => device === name);
+  const { egress, ingress } = target.devices.find(({ device }) => device === name) ?? {};
+  const owned = {
+    ...(egress !== undefined && egress.qdiscs.length > 0 ? { egress } : {}),
+    ...(ingress !== undefined && ingress.tree.qdiscs.length > 0 ? { ingress } : {}),
+  };
+  return Object.keys(owned).length === 0 ? undefined : { device: name, ...owned };
 }
 
 function content({ type, family, options, entries }: TargetSet): unknown {

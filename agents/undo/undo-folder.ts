@@ -3,6 +3,7 @@ import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { syncFolder, writeDurably } from "../state/atomic-file.ts";
 import { isAlive, type ProcessId } from "../state/process-id.ts";
+import { writeFolder } from "./held-folder.ts";
 
 /**
  * The folder that an agent and its undo runner share; `undo.sh` says what each file means. All of it is on the disk
@@ -11,7 +12,14 @@ import { isAlive, type ProcessId } from "../state/process-id.ts";
 export interface UndoFolder {
   readonly path: string;
   /** Writes everything the runner needs; nothing is watched yet. */
-  prepare(script: string, files: Readonly<Record<string, string>>, agent: AgentMark): Promise<void>;
+  prepare(
+    script: string,
+    files: Readonly<Record<string, string>>,
+    next: Readonly<Record<string, string>>,
+    agent: AgentMark,
+  ): Promise<void>;
+  /** what the change leads to, as held-folder.ts takes it once it is confirmed */
+  readonly next: string;
   /** When the runner is to act, in milliseconds since boot, and whether it may end the agent then. */
   order(dueMs: number, how: "kill" | "spare"): Promise<void>;
   /** From here on nothing is undone. */
@@ -42,9 +50,11 @@ export function undoFolder(path: string): UndoFolder {
 
   return {
     path,
-    async prepare(script, files, agent) {
+    next: file("next"),
+    async prepare(script, files, next, agent) {
       await rm(path, { recursive: true, force: true });
       await mkdir(path, { recursive: true, mode: 0o700 });
+      await writeFolder(file("next"), next);
       const all = {
         ...files,
         "undo.sh": script,

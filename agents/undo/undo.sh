@@ -1,5 +1,6 @@
 #!/bin/sh
-# Undoes a change that was not confirmed in time. Started before the first write of the change, in a unit of its own.
+# Undoes a change that was not confirmed in time, started before the first write of the change, in a unit of its own. And
+# brings back at boot what was confirmed last: there is one way to what a server held, and this is it.
 #
 # 1. Needs sh, cat, sleep, kill, iptables, ipset, tc and ip. No Node, no network, no free disk: every file it writes is
 #    there already and is overwritten in place, byte for byte as long.
@@ -10,11 +11,14 @@
 #
 # undo.sh watch DIR   waits for the deadline, the confirmation, or the agent's order
 # undo.sh now DIR     undoes at once (the watching one is gone)
+# undo.sh boot DIR    fills the kernel from DIR, the folder of what is confirmed, beside the one of a change (../undo)
+# undo.sh device DIR NAME   the same for one device that has appeared
 #
 # DIR/orders     due time in hundredths of a second since boot, and `kill` or `spare` (the agent's own order)
 # DIR/outcome    `pending`, then `reverted`, or `partial` where something would not go back
 # DIR/confirmed  there: nothing is to be undone
 # DIR/log        complaints, where no service manager keeps them
+# DIR/next       what a change leads to, as `boot` takes it
 # DIR/agent      pid, start time, and the mark in the environment of its children
 #
 # Never append to a rule set, never restore from a dump of one, never touch what is not listed in DIR.
@@ -25,7 +29,7 @@ export LC_ALL
 umask 077
 mode=$1
 dir=$2
-cd "$dir" || exit 1
+cd -P "$dir" || exit 1
 failed=0
 
 say() {
@@ -148,12 +152,20 @@ restore_tc() {
     [ -n "$ifb" ] || continue
     ip link del "$ifb" type ifb 2>/dev/null
   done <ifb.drop
-  while read -r ifb words; do
-    [ -n "$ifb" ] || continue
-    ip link show "$ifb" >/dev/null 2>&1 || attempt "$ifb" ip link add "$ifb" $words type ifb
-    attempt "$ifb" ip link set "$ifb" up
-  done <ifb.keep
-  attempt "tc" tc -batch tc.batch
+  while read -r device ifb; do
+    [ -n "$device" ] || continue
+    build_device "$device" "$ifb"
+  done <devices
+}
+
+# One that is gone took its tree with it.
+build_device() {
+  ip link show "$1" >/dev/null 2>&1 || return 0
+  if [ -n "$2" ]; then
+    ip link show "$2" >/dev/null 2>&1 || attempt "$2" ip link add "$2" type ifb
+    attempt "$2" ip link set "$2" up
+  fi
+  attempt "tc $1" tc -batch "tc.$1"
 }
 
 drop_chains() {
@@ -172,21 +184,30 @@ drop_sets() {
   done <sets.drop
 }
 
-undo() {
+restore() {
+  restore_sets
+  restore_tables
+  restore_hooks
+  restore_tc
+  drop_chains
+  drop_sets
+}
+
+# patiently COMMAND…: others may hold a lock or a name for a moment
+patiently() {
   rounds=0
   while :; do
     failed=0
-    restore_sets
-    restore_tables
-    restore_hooks
-    restore_tc
-    drop_chains
-    drop_sets
+    "$@"
     [ $failed = 0 ] && break
     rounds=$((rounds + 1))
     [ $rounds -ge 10 ] && break
     nap 0.3
   done
+}
+
+undo() {
+  patiently restore
   if [ $failed = 0 ]; then overwrite outcome "reverted"; else overwrite outcome "partial "; fi
 }
 
@@ -213,8 +234,53 @@ watch() {
   undo
 }
 
+# A pause says that nothing is to be applied, so nothing is. Its end is by the wall clock: this is another boot.
+is_paused() {
+  until=$(sed -n 's/.*\\"until\\":\\"\([^\\]*\)\\".*/\1/p' ../paused.json 2>/dev/null)
+  [ -n "$until" ] && expr "$until" \> "$(date -u +%Y-%m-%dT%H:%M:%S)" >/dev/null
+}
+
+# A change that was confirmed, and whose folder had not taken its place yet.
+enter_newest() {
+  if [ -e ../undo/confirmed ] && [ -e ../undo/next/devices ]; then cd ../undo/next || exit 1; fi
+}
+
+# Whoever runs keeps it all by itself, and may be in the middle of a change.
+leave_to_agent() {
+  read -r agent started <../lock 2>/dev/null || return 0
+  [ "$(start_time "$agent")" = "${started:-none}" ] && say "an agent runs (pid $agent): left to it" && exit 0
+}
+
+boot() {
+  leave_to_agent
+  is_paused && say "paused until $until: nothing is filled" && exit 0
+  enter_newest
+  patiently restore
+  exit $failed
+}
+
+# Built from bare, so its qdiscs of before go: a device that was renamed brings them along.
+restore_device() {
+  while read -r device at; do
+    [ "$device" = "$1" ] && tc qdisc del dev "$device" "$at" 2>/dev/null
+  done <tc.drop
+  while read -r device ifb; do
+    [ "$device" = "$1" ] && build_device "$device" "$ifb"
+  done <devices
+}
+
+device() {
+  leave_to_agent
+  is_paused && exit 0
+  enter_newest
+  patiently restore_device "$1"
+  exit $failed
+}
+
 case $mode in
+boot) boot ;;
+device) device "$3" ;;
 watch) last=999999999999999 && watch ;;
 now) undo ;;
-*) say "usage: undo.sh watch|now DIR" && exit 2 ;;
+*) say "usage: undo.sh watch|now|boot DIR, undo.sh device DIR NAME" && exit 2 ;;
 esac

@@ -1,4 +1,6 @@
+import { writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { exported } from "@sluice/agents/run/export";
 import { stateFolder } from "@sluice/agents/state/state-folder";
 import { commandIn, tryExecIn } from "@sluice/infra/net/namespace";
 import { type GuardedChild, startGuarded } from "@sluice/infra/process/guarded-child";
@@ -137,6 +139,26 @@ describe.each(["running", "stopped"] as const)("with the agent %s and control go
     });
   });
 
+  test("export prints a script of the bare tools, which makes an empty kernel hold the same", async () => {
+    const { second } = await given();
+    if (mode === "running") await startAgentProcess();
+    const script = await agentCommand("export");
+    expect(script.code).toBe(0);
+    const json = exported.parse(JSON.parse((await agentCommand("export", "--json")).stdout));
+    expect(json).toMatchObject({ server: "web-1", holds: { generation: 2 } });
+    expect(json.tables.map(({ tool }) => tool)).toEqual(["iptables-nft-restore", "ip6tables-nft-restore"]);
+    const bare = await createTestServer();
+    try {
+      await writeFile(`${bare.folder}/export.sh`, script.stdout);
+      for (const _ of ["once", "twice"]) {
+        await bare.sh(`${FOREIGN} 2>/dev/null; sh ${bare.folder}/export.sh`);
+        expect(ours(await bare.dump())).toBe(ours(second ?? ""));
+      }
+    } finally {
+      await bare.remove();
+    }
+  });
+
   test("uninstall takes out exactly what is ours, and the agent doesn't come back by itself", async () => {
     const { bare } = await given();
     if (mode === "running") await startAgentProcess();
@@ -157,9 +179,30 @@ test("without a token, a server that isn't enrolled says what to do", async () =
   });
 });
 
+test("two agents on one server: the second is refused, whatever its folder, and so is its uninstall", async () => {
+  await given();
+  await startAgentProcess();
+  const folderOfFirst = folder;
+  folder = `${server.folder}/other`;
+  const refused = { code: 2, stderr: expect.stringMatching(/another agent \(pid \d+\) keeps this server's/) };
+  expect(await agentCommand("run")).toMatchObject(refused);
+  expect(await agentCommand("uninstall")).toMatchObject(refused);
+  folder = folderOfFirst;
+  await running?.stop("SIGKILL");
+  await startAgentProcess(); // what a killed one left behind is no hindrance
+});
+
 test("what was changed while nobody looked is mended at start, without NATS", async () => {
   const { second } = await given();
   await server.sh("iptables -D INPUT -j SL-INPUT; ipset flush sl-web-office-hn4");
   await startAgentProcess();
   await waitUntil("the repair", 10_000, async () => (await server.dump()) === second);
 });
+
+/** Without what is foreign. */
+function ours(dump: string): string {
+  return dump
+    .split("\n")
+    .filter((line) => !/f2b|other/.test(line))
+    .join("\n");
+}

@@ -111,10 +111,10 @@ async function prepare(previous: Target, next: Target, path = `${server.folder}/
   const files = renderUndo({
     previous,
     next,
-    tcBuild: previous === BEFORE ? TC_BUILD : [],
+    tcBuild: () => TC_BUILD,
     tool: (family, verb) => iptablesTool("nft", family, verb),
   });
-  await folder.prepare(SCRIPT, files, { ...agent, mark: "none" });
+  await folder.prepare(SCRIPT, files, {}, { ...agent, mark: "none" });
   const runner = createRunner({ folder, prefix: commandIn(server.namespace, []), env: server.env });
   return { folder, runner, files, agent };
 }
@@ -191,7 +191,7 @@ describe("the deadline", () => {
       const orphan = Number(String(await once(agent.stdout, "data")));
       const id = processIdOf(agent.pid ?? 0);
       if (id === undefined) throw new Error("the agent didn't start");
-      await folder.prepare(SCRIPT, files, { ...id, mark: "run-7" });
+      await folder.prepare(SCRIPT, files, {}, { ...id, mark: "run-7" });
       await runner.start();
       await folder.order(uptimeMs() + 500, "kill");
       await server.sh(CHANGES.join(";"));
@@ -234,4 +234,15 @@ test("what can't be undone is told, with the kernel's words", async () => {
   expect(await runner.revert()).toBe("partial");
   expect(folder.complaint()).toMatch(/chain SL-y: .*(busy|in use|CHAIN_DEL failed)/i);
   expect(await server.sh("iptables -S SL-INPUT")).toContain("--dport 22 -j SL-x");
+});
+
+test("a device that was let go before is nobody's: the undo leaves what stands on it", async () => {
+  const bare = { qdiscs: [], classes: [], filters: [] };
+  const released: Target = { ...EMPTY, chains: BEFORE.chains, devices: [{ device: "eth0", egress: bare }] };
+  const { runner, files } = await prepare(released, { ...EMPTY, chains: AFTER.chains });
+  await server.sh("tc qdisc add dev eth0 root handle 1: tbf rate 1mbit burst 10k latency 50ms");
+  await runner.start();
+  expect(await runner.revert()).toBe("reverted");
+  expect(await server.sh("tc qdisc show dev eth0")).toContain("tbf");
+  expect(files["tc.drop"]).toBe("");
 });

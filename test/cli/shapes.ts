@@ -1,3 +1,4 @@
+import { exported } from "@sluice/agents/run/export";
 import { status } from "@sluice/agents/run/local-protocol";
 import { issue, paused } from "@sluice/agents/state/schemas";
 import { VIEWS } from "@sluice/cli/views";
@@ -79,6 +80,7 @@ export const SHAPES = {
   deviceFacts,
   capabilities,
   agentStatus: status,
+  agentExport: exported,
   issue,
   paused,
 } as const satisfies Readonly<Record<string, z.ZodType>>;
