@@ -247,7 +247,7 @@ enter_newest() {
 
 # Whoever runs keeps it all by itself, and may be in the middle of a change.
 leave_to_agent() {
-  read -r agent started <../lock 2>/dev/null || return 0
+  [ -e ../lock ] && read -r agent started <../lock || return 0
   [ "$(start_time "$agent")" = "${started:-none}" ] && say "an agent runs (pid $agent): left to it" && exit 0
 }
 
