@@ -71,7 +71,8 @@ function comparable(text: string): string {
       line
         .replace(/\[\d+:\d+\]/, "[0:0]")
         .replace(/ (initval|hashsize|bucketsize) \S+/g, "")
-        .replace(/refcnt \d+ /, ""),
+        .replace(/refcnt \d+ /, "")
+        .replace(/index \d+ ref/, "index 1 ref"),
     )
     .join("\n")
     .replace(/\*\w+\n(:[A-Z]+ ACCEPT \[0:0\]\n)+COMMIT\n/g, "");
