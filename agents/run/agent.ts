@@ -99,7 +99,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const targetFor = (manifest: Manifest) => targetOf(manifest, known.local, () => undefined);
   const holding = await openHolding(state, targetFor, base.clock.wall, log);
   const link = createDeferredLink(server, recordFile(`${state.path}/reports.json`, waitingReports));
-  const { store: lists, gate } = createListDuty(base, {
+  const {
+    store: lists,
+    gate,
+    cutter,
+  } = createListDuty(base, {
     link,
     target: () => holding.standing()?.target,
     protect: () => known.local.protect,
@@ -134,6 +138,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       // what the undo could not bring back at once is mended, whatever the manifest says of drift
       if (isUndone) inBackground(drift.lookNow({ repair: !isPaused(), tell: false }));
       else drift.look({ why: "full" });
+      if (!isUndone) cutter.wake();
     },
   });
   const self = createSelf({ server, holding, lists, pause, drift, changes, link, now: parts.clock.wall });
@@ -315,6 +320,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       await socket.close();
       await drift.close();
       await lists.close();
+      await cutter.close();
       await link.close();
       await Promise.all(parts.drivers.map((driver) => driver.close(parts.live)));
     },

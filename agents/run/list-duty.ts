@@ -2,6 +2,7 @@ import type { Script, Target } from "../drivers/driver.ts";
 import { readIpset } from "../drivers/ipset/read.ts";
 import { renderReplace } from "../drivers/ipset/render-list.ts";
 import type { AgentLink } from "../link/link.ts";
+import { type Cutter, createCutter } from "../lists/cut-live.ts";
 import { createListFiles } from "../lists/list-files.ts";
 import { createListStore, type ListStore } from "../lists/list-store.ts";
 import type { AgentParts } from "./agent-parts.ts";
@@ -11,6 +12,8 @@ import { readFills } from "./set-fill.ts";
 export interface ListDuty {
   store: ListStore;
   gate: ListGate;
+  /** ends connections to what is blocked now and wasn't before */
+  cutter: Cutter;
 }
 
 const NOTHING: Target = { sets: [], chains: [], hooks: [], devices: [], external: { chains: [], sets: [] } };
@@ -27,7 +30,7 @@ export function createListDuty(
     rebuild,
     wanted: (name) => store.members(name)?.counts().all ?? 0,
     readFills: () => readFills(parts.live),
-    onAdded: () => undefined,
+    onAdded: () => cutter.wake(),
     log,
   });
   const store = createListStore({
@@ -37,6 +40,14 @@ export function createListDuty(
     protect: options.protect,
     nowMs: () => parts.clock.wall().getTime(),
     log,
+  });
+
+  const cutter = createCutter({
+    at: parts.live,
+    target: options.target,
+    covers: store.covers,
+    nowMs: parts.clock.nowMs,
+    log: parts.log,
   });
 
   async function send(script: Script): Promise<void> {
@@ -50,5 +61,5 @@ export function createListDuty(
     await send(renderReplace(set, live, await readIpset(parts.live, NOTHING)));
   }
 
-  return { store, gate };
+  return { store, gate, cutter };
 }
