@@ -6,6 +6,7 @@ import { type AddressKey, createKey, readKey } from "@sluice/proto/wire/address-
 import type { ListDelta, ListEntry, ListHead } from "@sluice/proto/wire/list";
 import { createSnapshotReader } from "@sluice/proto/wire/list-snapshot";
 import { applyDelta, emptyList, type ListState } from "@sluice/proto/wire/list-state";
+import type { ListFill } from "@sluice/proto/wire/report";
 import type { LiveMembers } from "../drivers/driver.ts";
 import type { AgentLink } from "../link/link.ts";
 import { createProtection, type HeldList, holdList, refreshSkipped } from "./held-list.ts";
@@ -39,6 +40,8 @@ export interface ListStore {
   /** Whether the set is to hold the address, or a network it is in. */
   covers(setName: string, address: AddressKey): boolean;
   revs(): Record<string, number>;
+  /** How full each list's fuller set is, where `roomOf` knows. */
+  fill(roomOf: (setName: string) => number | undefined): Record<string, ListFill>;
   /** Waits for everything that was heard until now. */
   settled(): Promise<void>;
   close(): Promise<void>;
@@ -233,6 +236,19 @@ export function createListStore(options: ListStoreOptions): ListStore {
       );
     },
 
+    fill(roomOf) {
+      const fills: Record<string, ListFill> = {};
+      for (const [list, { families, state }] of held) {
+        for (const family of families) {
+          const [entries, room] = [state.entries.table(family).size, roomOf(listSet(list, family))];
+          const before = fills[list];
+          if (room === undefined) continue;
+          if (before === undefined || entries / room > before.entries / before.room)
+            fills[list] = { entries, room };
+        }
+      }
+      return fills;
+    },
     revs: () => Object.fromEntries([...held].map(([list, { state }]) => [list, state.rev])),
     settled: () => last,
     async close() {

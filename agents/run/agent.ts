@@ -103,6 +103,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     store: lists,
     gate,
     cutter,
+    fill: listFill,
   } = createListDuty(base, {
     link,
     target: () => holding.standing()?.target,
@@ -141,7 +142,17 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       if (!isUndone) cutter.wake();
     },
   });
-  const self = createSelf({ server, holding, lists, pause, drift, changes, link, now: parts.clock.wall });
+  const self = createSelf({
+    server,
+    holding,
+    lists,
+    listFill,
+    pause,
+    drift,
+    changes,
+    link,
+    now: parts.clock.wall,
+  });
   const questions = createQuestions({ link, drift, changes, pause, self, stop: stop.resolve });
   const onPlan = createPlanDuty({ parts, link, turns, before: holding.before });
 

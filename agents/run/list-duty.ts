@@ -1,3 +1,4 @@
+import type { ListFill } from "@sluice/proto/wire/report";
 import type { Script, Target } from "../drivers/driver.ts";
 import { readIpset } from "../drivers/ipset/read.ts";
 import { renderReplace } from "../drivers/ipset/render-list.ts";
@@ -14,6 +15,7 @@ export interface ListDuty {
   gate: ListGate;
   /** ends connections to what is blocked now and wasn't before */
   cutter: Cutter;
+  fill(): Record<string, ListFill>;
 }
 
 const NOTHING: Target = { sets: [], chains: [], hooks: [], devices: [], external: { chains: [], sets: [] } };
@@ -61,5 +63,5 @@ export function createListDuty(
     await send(renderReplace(set, live, await readIpset(parts.live, NOTHING)));
   }
 
-  return { store, gate, cutter };
+  return { store, gate, cutter, fill: () => store.fill((set) => gate.fills().get(set)?.room) };
 }

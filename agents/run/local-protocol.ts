@@ -1,5 +1,5 @@
 import { difference } from "@sluice/proto/manifest/difference";
-import { agentState } from "@sluice/proto/wire/report";
+import { agentState, listFill } from "@sluice/proto/wire/report";
 import { z } from "zod";
 import { issue, paused } from "../state/schemas.ts";
 
@@ -23,6 +23,7 @@ export const status = z.strictObject({
   holds: issue.optional(),
   policies: z.array(z.strictObject({ policy: z.string(), revision: z.int() })),
   lists: z.record(z.string(), z.int()),
+  fill: z.record(z.string(), listFill).optional(),
   paused: paused.optional(),
   differences: z.array(difference),
 });

@@ -5,6 +5,7 @@ import { issueOf } from "../state/schemas.ts";
 import type { ChangeDuty } from "./change-duty.ts";
 import type { DriftDuty } from "./drift-duty.ts";
 import type { Holding } from "./holding.ts";
+import type { ListDuty } from "./list-duty.ts";
 import type { Status } from "./local-protocol.ts";
 import type { Pause } from "./pause.ts";
 
@@ -12,6 +13,7 @@ export interface SelfOptions {
   server: string;
   holding: Holding;
   lists: Pick<ListStore, "revs">;
+  listFill: ListDuty["fill"];
   pause: Pick<Pause, "now">;
   drift: Pick<DriftDuty, "differences" | "isContended">;
   changes: Pick<ChangeDuty, "isChanging">;
@@ -21,7 +23,7 @@ export interface SelfOptions {
 
 /** What the agent says of itself: to control as a pulse, on the server as a status. */
 export function createSelf(options: SelfOptions): { pulse(): Pulse; status(): Status } {
-  const { server, holding, lists, pause, drift, changes, link, now } = options;
+  const { server, holding, lists, listFill, pause, drift, changes, link, now } = options;
 
   function state(): Pulse["state"] {
     if (changes.isChanging()) return "applying";
@@ -42,6 +44,7 @@ export function createSelf(options: SelfOptions): { pulse(): Pulse; status(): St
         generation: held?.generation ?? 0,
         digest: held?.digest ?? "",
         lists: lists.revs(),
+        fill: listFill(),
         differences: drift.differences().length,
       };
     },
@@ -56,6 +59,7 @@ export function createSelf(options: SelfOptions): { pulse(): Pulse; status(): St
         ...(held === undefined ? {} : { holds: issueOf(held) }),
         policies: holding.standing()?.manifest.policies ?? [],
         lists: lists.revs(),
+        fill: listFill(),
         ...(paused === undefined ? {} : { paused }),
         differences: [...drift.differences()],
       };

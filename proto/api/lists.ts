@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { familyNumber } from "../manifest/manifest.ts";
 import { listEntry } from "../wire/list.ts";
+import { listFill } from "../wire/report.ts";
 import { decidedView, entityName, reason } from "./common.ts";
 
 export const createListInput = z.strictObject({
@@ -68,6 +69,8 @@ export const showListInput = z.strictObject({
 export const listView = listRowView.omit({ entries: true }).extend({
   total: z.int(),
   entries: z.array(listEntry),
+  /** the server whose set is the fullest; it is grown at three quarters */
+  fullest: z.strictObject({ server: z.string(), ...listFill.shape }).optional(),
   /** pass as `after` for the next page; absent on the last */
   next: z.string().optional(),
 });

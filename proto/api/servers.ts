@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { difference } from "../manifest/difference.ts";
 import { facts } from "../manifest/facts.ts";
-import { agentState } from "../wire/report.ts";
+import { agentState, listFill } from "../wire/report.ts";
 import { assignedView, entityName, isoTime, labels, reason } from "./common.ts";
 import { assignmentView } from "./policies.ts";
 
@@ -78,6 +78,8 @@ export const serverView = serverRowView.extend({
   drift: z.array(difference),
   /** revision of each live list that its agent holds, from its last pulse */
   lists: z.record(z.string(), z.int()),
+  /** how full the fuller set of each is, as far as the agent knows */
+  fill: z.record(z.string(), listFill).optional(),
   /** why it failed last, while `state` is failed */
   failure: z.strictObject({ step: z.string(), reason: z.string() }).optional(),
 });

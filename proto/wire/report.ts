@@ -111,6 +111,10 @@ export type Report = z.infer<typeof report>;
 export const agentState = z.enum(["idle", "applying", "paused", "drifted", "contended"]);
 export type AgentState = z.infer<typeof agentState>;
 
+/** How many entries a list's fuller set has on a server, and has room for; it is grown at three quarters. */
+export const listFill = z.strictObject({ entries: z.int().min(0), room: z.int().min(1) });
+export type ListFill = z.infer<typeof listFill>;
+
 /** An agent's plain heartbeat. */
 export const pulse = z.strictObject({
   v: z.literal(1),
@@ -121,6 +125,8 @@ export const pulse = z.strictObject({
   generation: z.int(),
   digest: z.string(),
   lists: z.record(z.string(), z.int()),
+  /** by list, as far as it is known */
+  fill: z.record(z.string(), listFill).optional(),
   differences: z.int().min(0),
 });
 export type Pulse = z.infer<typeof pulse>;

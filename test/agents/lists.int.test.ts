@@ -1,4 +1,5 @@
 import type { Agent, Intervals } from "@sluice/agents/run/agent";
+import { stateFolder } from "@sluice/agents/state/state-folder";
 import { waitUntil } from "@sluice/infra/process/wait-until";
 import { listSet } from "@sluice/proto/base/names";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -145,6 +146,43 @@ test("a list outgrows its set and is held whole", async () => {
   await waitUntil("all of them", 30_000, async () =>
     (await server.sh(`ipset list -t ${listSet("bans", 4)}`)).includes("Number of entries: 70001"),
   );
+});
+
+/** What the kernel says is left of an address's ban, in seconds. */
+async function secondsLeft(address: string): Promise<number> {
+  const listed = await server.sh(`ipset list ${listSet("bans", 4)}`);
+  return Number(new RegExp(`^${address} timeout (\\d+)$`, "m").exec(listed)?.[1]);
+}
+
+test("a ban keeps what is left of its time over a swap, a restart of the agent, and a boot", async () => {
+  const untilMs = Date.now() + 300_000;
+  const isAsMuchAsIsLeft = async () => {
+    const before = Math.ceil((untilMs - Date.now()) / 1000);
+    const seconds = await secondsLeft("203.0.113.7");
+    return seconds <= before && seconds >= Math.floor((untilMs - Date.now()) / 1000) - 1;
+  };
+  control.list("bans", ["203.0.113.7"], [], new Date(untilMs).toISOString());
+  await given();
+  expect(await isAsMuchAsIsLeft()).toBe(true);
+  const room = async () =>
+    Number(/maxelem (\d+)/.exec(await server.sh(`ipset list -t ${listSet("bans", 4)}`))?.[1]);
+  const before = await room();
+  const many = Array.from({ length: 50_000 }, (_, n) => `100.64.${n >> 8}.${n & 255}`);
+  control.list("bans", many);
+  await waitUntil("a set with more room", 30_000, async () => (await room()) > before);
+  await waitUntil("the ban, as long as before", 10_000, isAsMuchAsIsLeft);
+  await waitUntil("how full it is", 10_000, () => agent?.status().fill?.bans?.room === 131_072);
+  expect(agent?.status().fill?.bans?.entries).toBe(50_001);
+
+  await agent?.close();
+  expect(await isAsMuchAsIsLeft()).toBe(true);
+  await server.sh("nft flush ruleset; ipset -X");
+  const { applied } = stateFolder(`${server.folder}/state`);
+  const stored = await applied.read();
+  if (stored.kind !== "value") throw new Error("nothing is held");
+  await applied.write({ ...stored.value, boot: "another-boot" });
+  agent = await startTestAgent(server, { connect: () => new Promise(() => undefined) });
+  await waitUntil("the ban after a boot", 30_000, isAsMuchAsIsLeft);
 });
 
 test("when no manifest uses a list any more, its sets go", async () => {

@@ -26,7 +26,7 @@ import { capabilities, deviceFacts, facts } from "@sluice/proto/manifest/facts";
 import { origin } from "@sluice/proto/manifest/manifest";
 import { metRule, testResult } from "@sluice/proto/manifest/test-result";
 import { listEntry } from "@sluice/proto/wire/list";
-import { applyStats, culprit, refusal } from "@sluice/proto/wire/report";
+import { applyStats, culprit, listFill, refusal } from "@sluice/proto/wire/report";
 import { z } from "zod";
 
 /** Every shape that docs/cli.md names. What isn't named here is described inside the shape that holds it. */
@@ -34,6 +34,7 @@ export const SHAPES = {
   addServer: addServerView,
   serverRow: serverRowView,
   server: serverView,
+  fill: listFill,
   labelServer: labelServerView,
   applyPolicies: applyPoliciesView,
   lintPolicies: lintPoliciesView,

@@ -119,6 +119,10 @@ export function addListCommands(program: Command): void {
       );
       if (terminal.json) return;
       if (view.total === 0) terminal.err(`list ${name} is empty`);
+      if (view.fullest !== undefined) {
+        const { server, entries, room } = view.fullest;
+        terminal.err(`fullest on ${server}: ${entries} of ${room}`);
+      }
       if (view.next !== undefined) terminal.err(`… of ${view.total}; more with --after ${view.next}`);
     },
   );

@@ -104,7 +104,10 @@ export function addServerCommands(program: Command): void {
 }
 
 function serverLines(terminal: Terminal, view: ServerView): string[] {
-  const lists = Object.entries(view.lists).map(([list, rev]) => `${list}@${rev}`);
+  const lists = Object.entries(view.lists).map(([list, rev]) => {
+    const fill = view.fill?.[list];
+    return `${list}@${rev}${fill === undefined ? "" : ` (${fill.entries} of ${fill.room})`}`;
+  });
   return [
     `${terminal.paint("bold", view.server)}  ${terminal.paint(colorOf(view.state), view.state)}`,
     `labels      ${labelsText(view.labels) || "-"}`,

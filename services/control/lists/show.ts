@@ -28,8 +28,20 @@ export async function showList(
   const last = page.at(-1);
   return {
     ...row,
+    ...fullestOf(ctx, list),
     total,
     entries: page.map(({ entry, until }) => ({ entry, ...(until !== null && { until }) })),
     ...(found.length > limit && last && { next: last.entry }),
   };
+}
+
+function fullestOf(ctx: Context, list: string): Pick<ListView, "fullest"> {
+  let fullest: ListView["fullest"];
+  for (const { pulse } of ctx.pulses.all()) {
+    const fill = pulse.fill?.[list];
+    if (fill === undefined) continue;
+    if (fullest === undefined || fill.entries / fill.room > fullest.entries / fullest.room)
+      fullest = { server: pulse.server, ...fill };
+  }
+  return fullest === undefined ? {} : { fullest };
 }

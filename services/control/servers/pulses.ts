@@ -26,6 +26,10 @@ export class Pulses {
     return this.#last.get(server);
   }
 
+  all(): Iterable<LastPulse> {
+    return this.#last.values();
+  }
+
   async load({ db }: Database): Promise<void> {
     for (const { server, pulse, at } of await db.select().from(serverPulseTable)) {
       if (!this.#last.has(server)) this.#last.set(server, { pulse, at });

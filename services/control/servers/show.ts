@@ -14,6 +14,7 @@ export async function showServer(ctx: Context, { server }: { server: string }): 
   ]);
   const view = viewServerRow(ctx, row, standing, drift);
   const refusal = view.state === "failed" ? standing?.newest.refusal : undefined;
+  const pulse = ctx.pulses.of(server)?.pulse;
   return {
     ...view,
     addedAt: row.addedAt,
@@ -21,7 +22,8 @@ export async function showServer(ctx: Context, { server }: { server: string }): 
     ...(facts && { facts: facts.facts, factsAt: facts.at }),
     ...(standing && { assignment: viewAssignment(standing) }),
     drift: drift?.differences ?? [],
-    lists: ctx.pulses.of(server)?.pulse.lists ?? {},
+    lists: pulse?.lists ?? {},
+    ...(pulse?.fill && { fill: pulse.fill }),
     ...(refusal && { failure: { step: refusal.step, reason: refusal.reason } }),
   };
 }
