@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Context } from "@sluice/cli/context";
@@ -35,6 +35,11 @@ export async function publishLab(context: Context): Promise<void> {
 export async function withdrawLab(): Promise<void> {
   await rm(CONTEXT_FILE, { force: true });
   await rm(LAB_FILE, { force: true });
+  await removeEmptyRunFolder();
+}
+
+export async function removeEmptyRunFolder(): Promise<void> {
+  await rmdir(RUN_FOLDER).catch(() => undefined); // not empty: a log, or another lab's
 }
 
 /** The lab of this checkout; undefined where there is none. A pid that is somebody else's by now is not ours. */

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { openSync } from "node:fs";
-import { mkdir, readFile, rm, rmdir } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { messageOf } from "@sluice/proto/base/errors";
@@ -10,7 +10,7 @@ import { untilAborted } from "../process/abort.ts";
 import { interruption } from "../process/interruption.ts";
 import { waitUntil } from "../process/wait-until.ts";
 import { holdLab } from "./hold-lab.ts";
-import { findLab, RUN_FOLDER } from "./lab-file.ts";
+import { findLab, RUN_FOLDER, removeEmptyRunFolder } from "./lab-file.ts";
 import type { Lab } from "./start-lab.ts";
 
 const READY_MS = 120_000;
@@ -93,7 +93,7 @@ async function down(): Promise<number> {
 
 async function removeLog(): Promise<void> {
   await rm(LOG_FILE, { force: true });
-  await rmdir(RUN_FOLDER).catch(() => undefined); // not empty: somebody else's
+  await removeEmptyRunFolder();
 }
 
 function count(text: string): number {

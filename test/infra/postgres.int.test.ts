@@ -73,3 +73,18 @@ test("a given Postgres lends a fresh database, refuses to be stopped, and has it
     vi.unstubAllEnvs();
   }
 });
+
+test.each([
+  [
+    "postgres://nobody@127.0.0.1:1/postgres",
+    "the Postgres of DATABASE_URL can't be used: connect ECONNREFUSED",
+  ],
+  ["localhost", "DATABASE_URL is no URL"],
+])("a given Postgres that can't be had (%s) is named, with why", async (url, reason) => {
+  vi.stubEnv("DATABASE_URL", url);
+  try {
+    await expect(startPostgres()).rejects.toThrow(reason);
+  } finally {
+    vi.unstubAllEnvs();
+  }
+});
