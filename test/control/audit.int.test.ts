@@ -146,6 +146,17 @@ test("the chain is verified, and every event is on its way to NATS in order with
   expect(world.link.events.some(({ text }) => text.includes("make it so"))).toBe(false);
 });
 
+test("a stream that goes further than the log gets nothing, and is gone on with when it is the log's again", async () => {
+  const anothers = { seq: 1_000_000, type: "PolicyRevised", text: "{}" };
+  await world.restart(async () => void world.link.events.push(anothers));
+  await world.client.lists.create.mutate({ list: "meanwhile" });
+  const { head } = await world.client.audit.verify.query();
+  expect(world.link.events.at(-1)).toEqual(anothers);
+  world.link.events.pop();
+  await waitUntil("the relay", 30_000, () => world.link.events.at(-1)?.seq === head.seq);
+  expect(world.link.events.map(({ seq }) => seq)).toEqual(world.link.events.map((_, i) => i + 1));
+});
+
 test("control's pulse names the heads of the lists and the end of the log", async () => {
   const { head } = await world.client.audit.verify.query();
   await waitUntil("a pulse", 30_000, () => world.link.pulses.at(-1)?.checkpoint.seq === head.seq);

@@ -1,7 +1,8 @@
 import { follow } from "@sluice/db/log/follow";
-import { readPage } from "@sluice/db/log/read";
+import { readHead, readPage } from "@sluice/db/log/read";
 import type { StoredEvent } from "@sluice/db/log/stored-event";
 import { canonicalJson } from "@sluice/proto/base/canonical";
+import { SluiceError } from "@sluice/proto/base/errors";
 import type { Services } from "../context/services.ts";
 import type { Publisher } from "./publish-desired.ts";
 
@@ -12,10 +13,24 @@ const MOST_CHARACTERS = 900_000;
 /**
  * The log is the outbox: every event goes onto the EVENTS stream, in order, from where that stream ends. A second
  * relay is refused by the stream's expected sequence; nothing is lost or doubled. A stream that came back empty, or
- * without its end, is filled again from the log.
+ * without its end, is filled again from the log. One that goes further than the log is another log's: nothing is put
+ * there, and that is said, for its readers would take the one for the other.
  */
 export function createEventRelay({ database, link, log }: Services): Publisher {
   let look = true;
+
+  async function endOfStream(): Promise<number> {
+    const last = await link.lastEvent();
+    const { seq } = await readHead(database.db);
+    if (last <= seq) return last;
+    throw new SluiceError(
+      "CONFLICT",
+      `the EVENTS stream ends at ${last}, the log at ${seq}: it is another log's`,
+      {
+        cure: "give this database a NATS of its own, or remove that stream",
+      },
+    );
+  }
 
   return {
     again() {
@@ -28,7 +43,7 @@ export function createEventRelay({ database, link, log }: Services): Publisher {
       async function publishOn(): Promise<void> {
         if (look) {
           look = false;
-          last = await link.lastEvent();
+          last = await endOfStream();
         }
         for (;;) {
           const page = await readPage(database.db, last, PAGE);
