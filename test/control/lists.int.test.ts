@@ -168,8 +168,19 @@ test("a list in use can't be removed; out of use it can, and its name be used ag
   await expect(world.client.lists.rm.mutate({ list: "used" })).rejects.toMatchObject({
     data: { sluice: { code: "REFUSED", message: expect.stringContaining("blocking") } },
   });
-  const off = await world.client.rollouts.start.mutate({ policy: "blocking", remove: true });
+  const inRule = portPolicy("blocking", 80).replace(
+    "--dport 80",
+    "--dport 80 -m set --match-set list:used src",
+  );
+  await world.apply(inRule);
+  const next = await world.client.rollouts.start.mutate({ policy: "blocking" });
   await world.outcome("web-1", 2, "confirmed");
+  await world.rolledOut(next.rollout);
+  await expect(world.client.lists.rm.mutate({ list: "used" })).rejects.toMatchObject({
+    data: { sluice: { code: "REFUSED", message: expect.stringContaining("blocking") } },
+  });
+  const off = await world.client.rollouts.start.mutate({ policy: "blocking", remove: true });
+  await world.outcome("web-1", 3, "confirmed");
   await world.rolledOut(off.rollout);
   await world.client.lists.rm.mutate({ list: "used" });
   await create("used");

@@ -1,9 +1,11 @@
 import { listTable } from "@sluice/db/schema/lists";
+import { rolloutTable } from "@sluice/db/schema/rollouts";
 import type { ListRowView } from "@sluice/proto/api/lists";
 import { SluiceError } from "@sluice/proto/base/errors";
-import { and, asc, eq } from "drizzle-orm";
+import { and, asc, eq, gt } from "drizzle-orm";
 import { standings } from "../assignments/ls.ts";
 import type { Context } from "../context/services.ts";
+import { listsNamedIn } from "./named-in.ts";
 
 export async function listLists(ctx: Context): Promise<ListRowView[]> {
   return await rows(ctx);
@@ -16,14 +18,18 @@ export async function listRow(ctx: Context, list: string): Promise<ListRowView> 
   throw new SluiceError("NOT_FOUND", `there is no list ${list}`);
 }
 
-/** For each list, the policies whose assigned revisions block it. */
+/** For each list, the policies that name it: their assigned revisions, and those that are being rolled out. */
 export async function usersOf(ctx: Context): Promise<Map<string, string[]>> {
   const assigned = [...(await standings(ctx)).values()].flatMap(({ newest }) => newest.assigned);
-  const distinct = new Map(assigned.map((one) => [`${one.policy}@${one.revision}`, one]));
+  const coming = await ctx.database.db
+    .select({ policy: rolloutTable.policy, revision: rolloutTable.revision })
+    .from(rolloutTable)
+    .where(and(eq(rolloutTable.state, "running"), gt(rolloutTable.revision, 0)));
+  const distinct = new Map([...assigned, ...coming].map((one) => [`${one.policy}@${one.revision}`, one]));
   const users = new Map<string, Set<string>>();
   for (const { policy, revision } of distinct.values()) {
-    const { blocks } = await ctx.documents.of(ctx, policy, revision);
-    for (const { list } of blocks) users.set(list, (users.get(list) ?? new Set()).add(policy));
+    const lists = listsNamedIn(await ctx.documents.of(ctx, policy, revision));
+    for (const list of lists) users.set(list, (users.get(list) ?? new Set()).add(policy));
   }
   return new Map([...users].map(([list, policies]) => [list, [...policies].sort()]));
 }
