@@ -14,6 +14,7 @@ import {
   uninstallCommand,
 } from "./run/local-commands.ts";
 import { createLogger, LEVELS, type Level } from "./run/logger.ts";
+import { factsCommand, rehearseCommand } from "./run/rehearse-command.ts";
 import { runAgent } from "./run/run-agent.ts";
 import { agentVersion } from "./run/version.ts";
 
@@ -99,6 +100,12 @@ command("resume", "end a pause before its time").action((flags: Common) =>
 command("revert", "back to the manifest before the last confirmed one").action((flags: Common) =>
   answer(flags, () => revertCommand(flags.state)),
 );
+command("facts", "what this machine is, and what its kernel takes; needs no agent").action((flags: Common) =>
+  answer(flags, factsCommand),
+);
+command("rehearse", "try a manifest on this kernel, with its tests; needs no agent, touches nothing live")
+  .argument("<file>", "a manifest as JSON; - for stdin")
+  .action((file: string, flags: Common) => answer(flags, () => rehearseCommand(file)));
 command("uninstall", "take everything of Sluice out of this server's kernel, and nothing else").action(
   (flags: Common) => answer(flags, () => uninstallCommand(flags.state)),
 );

@@ -2,7 +2,10 @@ import { SluiceError } from "@sluice/proto/base/errors";
 import { DOCKER_USER } from "@sluice/proto/base/names";
 import type { DeviceFacts } from "@sluice/proto/manifest/facts";
 import { HOOKS, type ManifestDevice, type ManifestExternal } from "@sluice/proto/manifest/manifest";
+import { type IptablesBackend, iptablesTool } from "../drivers/iptables/tools.ts";
 import type { Namespace } from "../exec/namespace.ts";
+import { openRehearsal } from "../exec/rehearsal-namespace.ts";
+import type { OpenRoom } from "./parts.ts";
 
 /**
  * Furnishes a rehearsal so that the very scripts of the live namespace run in it and mean the same.
@@ -16,6 +19,24 @@ export interface RoomTools {
   /** restore commands of the backend in use */
   restore4: string;
   restore6: string;
+}
+
+export function roomTools(backend: IptablesBackend): RoomTools {
+  return { restore4: iptablesTool(backend, 4, "restore"), restore6: iptablesTool(backend, 6, "restore") };
+}
+
+/** Opens rooms with the devices that are known at that time. */
+export function createOpenRoom(backend: IptablesBackend, known: () => readonly DeviceFacts[]): OpenRoom {
+  return async ({ devices, external }) => {
+    const room = await openRehearsal();
+    try {
+      await furnish(room, roomDevices(known(), devices), external, roomTools(backend));
+      return { at: room, close: () => room.close() };
+    } catch (error) {
+      await room.close();
+      throw error;
+    }
+  };
 }
 
 const PLAIN_TOOLS: RoomTools = { restore4: "iptables-restore", restore6: "ip6tables-restore" };

@@ -3,12 +3,12 @@ import { sideBySide } from "@sluice/proto/base/side-by-side";
 import type { ManifestTest } from "@sluice/proto/manifest/manifest";
 import type { MetRule, TestResult } from "@sluice/proto/manifest/test-result";
 import { closeAll, type Drivers, renderAll, type Snapshots, writeScripts } from "../converge/kernel.ts";
-import { furnish } from "../converge/rehearsal-room.ts";
+import { furnish, roomTools } from "../converge/rehearsal-room.ts";
 import { withoutMembers } from "../converge/target.ts";
 import type { DriverName, Target } from "../drivers/driver.ts";
 import type { IpsetSnapshot } from "../drivers/ipset/snapshot.ts";
 import type { IptablesSnapshot } from "../drivers/iptables/snapshot.ts";
-import { type IptablesBackend, iptablesTool } from "../drivers/iptables/tools.ts";
+import type { IptablesBackend } from "../drivers/iptables/tools.ts";
 import type { Namespace } from "../exec/namespace.ts";
 import { originOfLine } from "./origins.ts";
 import { type Around, packetOf, packetText } from "./packet.ts";
@@ -45,10 +45,7 @@ export async function runTests(
   const target = withTwins(withoutMembers(wanted), want.get("iptables") as IptablesSnapshot);
   const foreign = foreignOf(target);
   const { build } = renderAll(drivers, target, undefined, NOTHING);
-  const tools = {
-    restore4: iptablesTool(backend, 4, "restore"),
-    restore6: iptablesTool(backend, 6, "restore"),
-  };
+  const tools = roomTools(backend);
 
   async function load(at: Namespace, family: 4 | 6): Promise<void> {
     await furnish(at, [], target.external, tools);

@@ -3,7 +3,7 @@ import type { Facts, ForeignFacts } from "@sluice/proto/manifest/facts";
 import { dialTcp } from "../converge/dial.ts";
 import type { ConvergeParts, Log } from "../converge/parts.ts";
 import { createPreflight } from "../converge/preflight.ts";
-import { furnish, roomDevices } from "../converge/rehearsal-room.ts";
+import { createOpenRoom } from "../converge/rehearsal-room.ts";
 import type { Local } from "../converge/target.ts";
 import { createWarnings } from "../converge/warnings.ts";
 import { rememberChildren, type WatchedNamespace } from "../drift/own-children.ts";
@@ -12,7 +12,6 @@ import { createIptablesDriver } from "../drivers/iptables/driver.ts";
 import { type IptablesBackend, iptablesTool } from "../drivers/iptables/tools.ts";
 import { createTcDriver } from "../drivers/tc/driver.ts";
 import type { Namespace } from "../exec/namespace.ts";
-import { openRehearsal } from "../exec/rehearsal-namespace.ts";
 import { foreignFactsOf } from "../facts/foreign-facts.ts";
 import { aroundOf } from "../packets/around.ts";
 import { runTests } from "../packets/run-tests.ts";
@@ -75,26 +74,13 @@ export function createAgentParts(around: Surroundings, known: () => Known): Agen
   const self = processIdOf(process.pid);
   if (self === undefined) throw new Error("/proc doesn't show this process");
   const { SLUICE_AGENT_RUN: mark, ...runnerEnv } = env;
-  const tools = {
-    restore4: iptablesTool(backend, 4, "restore"),
-    restore6: iptablesTool(backend, 6, "restore"),
-  };
   const drivers = [createIpsetDriver(), iptables, tc];
   return {
     live,
     drivers,
     runTests: (tests, target, want) =>
       runTests({ backend, drivers, ...aroundOf(live, known().facts.devices) }, tests, target, want),
-    async openRoom(target) {
-      const room = await openRehearsal();
-      try {
-        await furnish(room, roomDevices(known().facts.devices, target.devices), target.external, tools);
-        return { at: room, close: () => room.close() };
-      } catch (error) {
-        await room.close();
-        throw error;
-      }
-    },
+    openRoom: createOpenRoom(backend, () => known().facts.devices),
     preflight: createPreflight({
       iptables: (target) => iptables.read(live, target),
       tc: (target) => tc.read(live, target),

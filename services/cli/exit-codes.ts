@@ -5,7 +5,7 @@ export const EXIT = {
   fault: 1,
   /** what was asked can't be done; the reason is on stderr and in the JSON */
   refused: 2,
-  /** a rollout halted, or a server's kernel differs */
+  /** a rollout halted, a server's kernel differs, or a policy's test doesn't hold */
   halted: 3,
   /** Ctrl-C while watching; what was watched goes on */
   interrupted: 130,

@@ -8,6 +8,7 @@ import { addPlanCommands } from "./commands/plan.ts";
 import { addPolicyCommands } from "./commands/policy.ts";
 import { addRolloutCommands } from "./commands/rollout.ts";
 import { addServerCommands } from "./commands/server.ts";
+import { addTestCommand } from "./commands/test.ts";
 import { addTokenCommands } from "./commands/token.ts";
 import { usageMessage } from "./usage-error.ts";
 
@@ -20,7 +21,8 @@ A change, start to end:
   sluice audit log --policy web-edge                      who, what, when, why
 
 Exit codes: 0 done, 1 fault (control away, something broke), 2 refused (the reason is on
-stderr and in the JSON), 3 a rollout halted or a kernel differs, 130 Ctrl-C while watching.`;
+stderr and in the JSON), 3 a rollout halted, a kernel differs or a test doesn't hold,
+130 Ctrl-C while watching.`;
 
 /** The whole command tree. Nothing runs and nobody is asked before it is given words to parse. */
 export function createProgram(version: string): Command {
@@ -37,6 +39,7 @@ export function createProgram(version: string): Command {
     .addHelpText("after", AFTER_HELP);
   addServerCommands(program);
   addPolicyCommands(program);
+  addTestCommand(program);
   addPlanCommands(program);
   addRolloutCommands(program);
   addDriftCommands(program);

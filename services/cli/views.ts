@@ -14,6 +14,7 @@ import {
 } from "@sluice/proto/api/policies";
 import { rolloutRowView, rolloutView } from "@sluice/proto/api/rollouts";
 import { addServerView, labelServerView, serverRowView, serverView } from "@sluice/proto/api/servers";
+import { testPoliciesView } from "@sluice/proto/api/tests";
 import { z } from "zod";
 
 /**
@@ -32,6 +33,7 @@ export const VIEWS = {
   "policy history": policyHistoryView,
   "policy diff": diffPolicyView,
   "policy retire": retirePolicyView,
+  test: testPoliciesView,
   plan: planView,
   "plan ls": z.array(planRowView),
   "plan show": planView,

@@ -1,7 +1,8 @@
 import { runTests } from "@sluice/agents/packets/run-tests";
+import { partsWithoutServer } from "@sluice/agents/run/rehearse-command";
 import type { TestResult } from "@sluice/proto/manifest/test-result";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type Backend, manifestOf, rehearsed, rehearseParts } from "./rehearsed.ts";
+import { type Backend, manifestOf, rehearsed } from "./rehearsed.ts";
 
 /**
  * Policies' tests, as real packets through a real kernel. All of a backend's are sent in one go, side by side, as an agent
@@ -98,7 +99,7 @@ const ALL = FAMILIES.flatMap((family) => [
 ]);
 
 async function resultsOn(backend: Backend, text = POLICY + ALL.join("")): Promise<TestResult[]> {
-  const parts = rehearseParts(backend);
+  const parts = partsWithoutServer(backend);
   const manifest = manifestOf(text);
   const { target, want } = await rehearsed(parts, manifest);
   const around = { devices: [], deviceTo: async () => undefined };

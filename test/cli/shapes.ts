@@ -21,6 +21,7 @@ import {
 } from "@sluice/proto/api/policies";
 import { rolloutRowView, rolloutServerView, rolloutView } from "@sluice/proto/api/rollouts";
 import { addServerView, labelServerView, serverRowView, serverView } from "@sluice/proto/api/servers";
+import { rehearsedView, testPoliciesView } from "@sluice/proto/api/tests";
 import { difference } from "@sluice/proto/manifest/difference";
 import { capabilities, deviceFacts, facts } from "@sluice/proto/manifest/facts";
 import { origin } from "@sluice/proto/manifest/manifest";
@@ -38,6 +39,8 @@ export const SHAPES = {
   labelServer: labelServerView,
   applyPolicies: applyPoliciesView,
   lintPolicies: lintPoliciesView,
+  testPolicies: testPoliciesView,
+  rehearsed: rehearsedView,
   policyRow: policyRowView,
   policy: policyView,
   policyRevision: policyHistoryView.element,
