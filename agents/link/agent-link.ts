@@ -1,6 +1,8 @@
 import { headers, type Msg, type NatsConnection, type Subscription } from "@nats-io/transport-node";
+import { SluiceError } from "@sluice/proto/base/errors";
 import { type Domain, openMessage, signMessage } from "@sluice/proto/base/sign";
 import { ask, confirmReply, desiredEnvelope, planEnvelope, wake } from "@sluice/proto/wire/envelope";
+import { type Hits, hitsReply } from "@sluice/proto/wire/hits";
 import { listDelta, listHead } from "@sluice/proto/wire/list";
 import { type AskReply, controlPulse, type Report } from "@sluice/proto/wire/report";
 import { BUCKETS, planKey, subjects } from "@sluice/proto/wire/subjects";
@@ -20,6 +22,7 @@ export interface AgentLinkOptions {
 }
 
 const REPORT_TIMEOUT_MS = 5_000;
+const HITS_TIMEOUT_MS = 10_000;
 
 /** Connects (waiting for NATS as long as it takes) and begins to hear. See AgentLink for what it promises. */
 export async function createAgentLink(
@@ -81,6 +84,15 @@ export async function createAgentLink(
 
     pulse(value) {
       if (up) connection.publish(subjects.pulse(server), JSON.stringify(value));
+    },
+
+    async hits(counted) {
+      const value: Hits = { v: 1, server, ...counted };
+      const text = JSON.stringify(signMessage(identity.reportKey, "hits", value));
+      const reply = hitsReply.parse(
+        (await connection.request(subjects.hits(server), text, { timeout: HITS_TIMEOUT_MS })).json(),
+      );
+      if (!reply.ok) throw new SluiceError("UNAVAILABLE", `control didn't take it: ${reply.reason}`);
     },
 
     async confirm(request, timeoutMs) {

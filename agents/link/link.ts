@@ -7,6 +7,7 @@ import type {
   DesiredEnvelope,
   PlanEnvelope,
 } from "@sluice/proto/wire/envelope";
+import type { Hits } from "@sluice/proto/wire/hits";
 import type { ListDelta, ListHead } from "@sluice/proto/wire/list";
 import type { AskReply, ControlPulse, Pulse, ReportBody } from "@sluice/proto/wire/report";
 
@@ -28,6 +29,8 @@ export interface AgentLink {
   /** Spooled on disk first, so that it survives; delivered in order, once control's stream has it. */
   report(body: ReportBody): Promise<void>;
   pulse(pulse: Pulse): void;
+  /** Resolves once control has it; throws while it can't be told. */
+  hits(hits: Omit<Hits, "v" | "server">): Promise<void>;
   /** Over a NEW connection made for this call: proof that one can be made now. Throws when it can't within the time. */
   confirm(request: ConfirmRequest, timeoutMs: number): Promise<ConfirmReply>;
   /** From now on hear deltas of exactly these lists. */

@@ -7,6 +7,7 @@ import { createOpenRoom } from "../converge/rehearsal-room.ts";
 import type { Local } from "../converge/target.ts";
 import { createWarnings } from "../converge/warnings.ts";
 import { rememberChildren, type WatchedNamespace } from "../drift/own-children.ts";
+import type { Script } from "../drivers/driver.ts";
 import { createIpsetDriver } from "../drivers/ipset/driver.ts";
 import { createIptablesDriver } from "../drivers/iptables/driver.ts";
 import { type IptablesBackend, iptablesTool } from "../drivers/iptables/tools.ts";
@@ -33,6 +34,8 @@ export interface Surroundings {
   backend: IptablesBackend;
   /** told at every look at the live tables */
   onForeign?: ((foreign: ForeignFacts) => void) | undefined;
+  /** after each commit of rules to the live namespace */
+  onRulesWritten?: ((script: Script) => void) | undefined;
   log: Log;
   at?: ConvergeParts["at"];
   dial?: ConvergeParts["dial"] | undefined;
@@ -67,6 +70,10 @@ export function createAgentParts(around: Surroundings, known: () => Known): Agen
       const snapshot = await driver.read(at, target);
       if (at === live) around.onForeign?.(foreignFactsOf(snapshot));
       return snapshot;
+    },
+    async write(at, script) {
+      await driver.write(at, script);
+      if (at === live) around.onRulesWritten?.(script);
     },
   };
   const tc = createTcDriver();

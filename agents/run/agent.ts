@@ -21,6 +21,7 @@ import { createAgentParts, type Known, type Surroundings } from "./agent-parts.t
 import { createChangeDuty } from "./change-duty.ts";
 import { createDeferredLink, waitingReports } from "./deferred-link.ts";
 import { createDriftDuty } from "./drift-duty.ts";
+import { type HitDuty, openHitDuty } from "./hit-duty.ts";
 import { openHolding } from "./holding.ts";
 import { createListDuty } from "./list-duty.ts";
 import type { Status } from "./local-protocol.ts";
@@ -57,6 +58,8 @@ export interface Intervals {
   pulseMs: number;
   pollMs: number;
   fullCheckMs: number;
+  /** between two counts of what rules matched, at least */
+  hitsMs: number;
   /** repairs of one object within the window before another tool is left its way */
   contentionLimit: number;
   contentionWindowMs: number;
@@ -73,6 +76,7 @@ const DEFAULTS: Intervals = {
   pulseMs: 5_000,
   pollMs: 5_000,
   fullCheckMs: 60_000,
+  hitsMs: 60_000,
   contentionLimit: 5,
   contentionWindowMs: 60_000,
 };
@@ -92,9 +96,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   let closing = false;
   /** since the boot; what is missing before is nobody's drift */
   let isFilled = true;
+  let hits: HitDuty | undefined;
   let watch: Watch | undefined;
 
-  const base = createAgentParts({ ...options, onForeign: heardOfForeign }, () => known);
+  const base = createAgentParts(
+    { ...options, onForeign: heardOfForeign, onRulesWritten: (script) => hits?.wrote(script) },
+    () => known,
+  );
   const recovered = await recover(base);
   const targetFor = (manifest: Manifest) => targetOf(manifest, known.local, () => undefined);
   const holding = await openHolding(state, targetFor, base.clock.wall, log);
@@ -109,6 +117,16 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     target: () => holding.standing()?.target,
     protect: () => known.local.protect,
   });
+  hits = await openHitDuty({
+    ...{ turns, live: base.live, backend: options.backend, file: state.hits, standing: holding.standing },
+    holdsFromBefore: holding.applied() !== undefined,
+    send: link.hits,
+    connected: link.connected,
+    clock: base.clock,
+    everyMs: intervals.hitsMs,
+    log,
+  });
+  const counting = hits;
   const parts = { ...base, confirm: link.confirm, listMembers: lists.members } satisfies ConvergeParts;
   const pause = await openPause({ file: state.paused, onEnd: onResumed, log });
   const isPaused = () => pause.now() !== undefined;
@@ -133,7 +151,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     useLists: lists.use,
     holdLists: gate.hold,
     keepHeld,
+    beforeChange: counting.read,
     onChanged({ isUndone }) {
+      inBackground(counting.count());
       sendPulse();
       watch?.wrote();
       // what the undo could not bring back at once is mended, whatever the manifest says of drift
@@ -153,7 +173,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     link,
     now: parts.clock.wall,
   });
-  const questions = createQuestions({ link, drift, changes, pause, self, stop: stop.resolve });
+  const questions = createQuestions({
+    link,
+    drift,
+    hits: counting,
+    changes,
+    pause,
+    self,
+    stop: stop.resolve,
+  });
   const onPlan = createPlanDuty({ parts, link, turns, before: holding.before });
 
   if (recovered !== undefined) await settleRecovered(recovered);
@@ -291,6 +319,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     if (applied !== undefined) await lists.use(listsOf(applied));
     // what each list holds is known now
     void firstLook.promise.then(() => drift.look({ why: "full" }));
+    inBackground(firstLook.promise.then(counting.count));
     changes.wake();
   }
 
@@ -323,6 +352,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       closing = true;
       clearInterval(pulsing);
       clearTimeout(settling);
+      await counting.close();
       changes.close();
       pause.close();
       await watch?.close();

@@ -38,6 +38,8 @@ export interface ChangeDutyOptions {
   holdLists<T>(work: () => Promise<T>): Promise<T>;
   /** what is held now is what a boot brings back; never throws */
   keepHeld(): Promise<void>;
+  /** before the kernel is touched, within the change's turn */
+  beforeChange(): Promise<void>;
   /** after any change, whatever came of it */
   onChanged(how: { isUndone: boolean }): void;
 }
@@ -131,6 +133,7 @@ export function createChangeDuty(options: ChangeDutyOptions): ChangeDuty {
     changing = true;
     let outcome: Outcome | undefined;
     try {
+      await options.beforeChange();
       outcome = await options.holdLists(() => converge(parts, issued, holding.before(), settle));
       return outcome;
     } finally {

@@ -44,6 +44,7 @@ export function createDeferredLink(server: string, waiting: RecordFile<ReportBod
       await waiting.write([...reports, body]);
     },
     pulse: (pulse) => link?.pulse(pulse),
+    hits: async (hits) => await attached().hits(hits),
     confirm: async (request, timeoutMs) => await attached().confirm(request, timeoutMs),
     followLists(lists, onDelta) {
       followed = [lists, onDelta];

@@ -3,12 +3,14 @@ import type { AskReply, Pulse } from "@sluice/proto/wire/report";
 import type { AgentLink } from "../link/link.ts";
 import type { ChangeDuty } from "./change-duty.ts";
 import type { DriftDuty } from "./drift-duty.ts";
+import type { HitDuty } from "./hit-duty.ts";
 import type { LocalReply, LocalRequest, Status } from "./local-protocol.ts";
 import type { Pause } from "./pause.ts";
 
 export interface QuestionOptions {
   link: Pick<AgentLink, "report">;
   drift: DriftDuty;
+  hits: Pick<HitDuty, "count">;
   changes: ChangeDuty;
   pause: Pause;
   self: { pulse(): Pulse; status(): Status };
@@ -17,10 +19,11 @@ export interface QuestionOptions {
 
 /** Answers control's questions, and those of the commands on the server itself. */
 export function createQuestions(options: QuestionOptions) {
-  const { link, drift, changes, pause, self } = options;
+  const { link, drift, hits, changes, pause, self } = options;
 
   async function onAsk(ask: Ask): Promise<AskReply> {
-    if (ask.what === "status")
+    if (ask.what === "hits") await hits.count();
+    if (ask.what !== "drift")
       return { ok: true, status: self.pulse(), differences: [...drift.differences()], repaired: false };
     const paused = pause.now();
     if (ask.repair && paused !== undefined)

@@ -39,7 +39,7 @@ export async function uninstall(
     removed.push(...(await removeAll(driver, live, target)));
     await driver.close(live);
   }
-  for (const file of [state.journal, state.applied, state.previous, state.refused, state.paused])
+  for (const file of [state.journal, state.applied, state.previous, state.refused, state.paused, state.hits])
     await file.remove();
   await heldFolder(state.held).clear();
   await undo.clear();

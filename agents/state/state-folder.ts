@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { type SavedTally, savedTally } from "../hits/tally.ts";
 import { identity } from "../link/identity.ts";
 import { recordFile } from "./record-file.ts";
 import {
@@ -27,6 +28,8 @@ export function stateFolder(path: string) {
     refused: recordFile<Refused>(file("refused.json"), refused),
     paused: recordFile<PauseRecord>(file("paused.json"), pauseRecord),
     journal: recordFile<Journal>(file("journal.json"), journal),
+    /** what rules matched */
+    hits: recordFile<SavedTally>(file("hits.json"), savedTally),
     uninstalled: recordFile(file("uninstalled.json"), uninstalled),
     /** the undo runner's own folder */
     undo: file("undo"),

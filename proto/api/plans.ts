@@ -2,6 +2,7 @@ import { z } from "zod";
 import { difference } from "../manifest/difference.ts";
 import { refusal } from "../wire/report.ts";
 import { decidedView, entityName, pageLimit, reason } from "./common.ts";
+import { foundView } from "./hits.ts";
 import { policyFile } from "./policies.ts";
 
 /** A stored policy, or a file that isn't stored yet. */
@@ -45,6 +46,8 @@ export type PlanRowView = z.infer<typeof planRowView>;
 
 export const planView = planRowView.omit({ servers: true, answered: true }).extend({
   answers: z.array(planAnswerView),
+  /** what observing found so far, where servers hold a revision of the policy that is observed */
+  observed: foundView.optional(),
 });
 export type PlanView = z.infer<typeof planView>;
 

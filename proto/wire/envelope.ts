@@ -45,6 +45,8 @@ export const ask = z.discriminatedUnion("what", [
   z.strictObject({ what: z.literal("status") }),
   /** look for drift now and answer with it; `repair` also mends it */
   z.strictObject({ what: z.literal("drift"), repair: z.boolean() }),
+  /** count what rules matched now, and tell it before answering */
+  z.strictObject({ what: z.literal("hits") }),
 ]);
 export type Ask = z.infer<typeof ask>;
 

@@ -1,7 +1,7 @@
 import { BUCKETS, directGetSubject, subjects } from "./subjects.ts";
 
 /**
- * All that one agent may do on NATS: fetch its own keys and any blob, publish its own reports and pulse, hear its own
+ * All that one agent may do on NATS: fetch its own keys and any blob, publish its own reports, counts and pulse, hear its own
  * inbox, wakes, asks, and the lists. No consumer and no stream rights at all: with them an agent could make consumers
  * that deliver into others' subjects.
  */
@@ -14,6 +14,7 @@ export function agentPermissions(server: string): { publish: string[]; subscribe
       directGetSubject(BUCKETS.blobs, "*.*"),
       subjects.report(server),
       subjects.pulse(server),
+      subjects.hits(server),
       subjects.confirm(server),
     ],
     subscribe: [

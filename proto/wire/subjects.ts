@@ -15,6 +15,9 @@ export const subjects = {
   /** plain heartbeat of one agent */
   pulse: (server: string) => `sluice.v1.pulse.${server}`,
   allPulses: "sluice.v1.pulse.*",
+  /** request/reply from an agent to control: what its rules matched, signed */
+  hits: (server: string) => `sluice.v1.hits.${server}`,
+  allHits: "sluice.v1.hits.*",
   /** tells an agent to fetch its key again */
   wake: (server: string) => `sluice.v1.wake.${server}`,
   /** request/reply for one server, interactively */

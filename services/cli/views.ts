@@ -1,6 +1,7 @@
 import { auditAtView, auditLogView, auditVerifyView } from "@sluice/proto/api/audit";
 import { driftView, repairDriftView, showDriftView } from "@sluice/proto/api/drift";
 import { createTokenView, fleetView, tokenRowView } from "@sluice/proto/api/fleet";
+import { policyHitsView } from "@sluice/proto/api/hits";
 import { changeListView, listRowView, listView, retireListView } from "@sluice/proto/api/lists";
 import { planRowView, planView } from "@sluice/proto/api/plans";
 import {
@@ -31,6 +32,7 @@ export const VIEWS = {
   "policy ls": z.array(policyRowView),
   "policy show": policyView,
   "policy history": policyHistoryView,
+  "policy hits": policyHitsView,
   "policy diff": diffPolicyView,
   "policy retire": retirePolicyView,
   test: testPoliciesView,

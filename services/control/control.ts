@@ -13,6 +13,7 @@ import { randomIds } from "./context/ids.ts";
 import { KeyedQueue } from "./context/keyed-queue.ts";
 import { createListening } from "./context/listening.ts";
 import type { Clock, Ids, Logger, Services, Timings } from "./context/services.ts";
+import { createHitBook } from "./hits/hit-book.ts";
 import { type Authority, agentJwt } from "./link/authority.ts";
 import { type ControlLink, createControlLink } from "./link/control-link.ts";
 import type { LinkIn } from "./link/link.ts";
@@ -174,6 +175,7 @@ async function createServices(
     hub: new Hub(),
     documents: new Documents(parsePolicy),
     pulses,
+    hits: createHitBook(database),
     protected: guarded,
     books: new ListBooks(),
     deadlines: new Map(),

@@ -8,6 +8,7 @@ import type {
   DesiredEnvelope,
   PlanEnvelope,
 } from "@sluice/proto/wire/envelope";
+import type { Hits } from "@sluice/proto/wire/hits";
 import type { ListDelta } from "@sluice/proto/wire/list";
 import { applyDelta, digestAfter, emptyList, type ListState } from "@sluice/proto/wire/list-state";
 import type { Pulse, ReportBody } from "@sluice/proto/wire/report";
@@ -19,6 +20,7 @@ import type { Pulse, ReportBody } from "@sluice/proto/wire/report";
 export interface FakeControl {
   readonly reports: ReportBody[];
   readonly pulses: Pulse[];
+  readonly hits: Omit<Hits, "v" | "server">[];
   readonly confirms: ConfirmRequest[];
   /** what control answers; throws: it can't be reached */
   confirm: (request: ConfirmRequest) => Promise<ConfirmReply>;
@@ -39,6 +41,7 @@ export function createFakeControl(): FakeControl {
   const plans = new Map<string, PlanEnvelope>();
   const reports: ReportBody[] = [];
   const pulses: Pulse[] = [];
+  const hits: FakeControl["hits"] = [];
   const confirms: ConfirmRequest[] = [];
   const lists = new Map<string, { state: ListState; tail: ListDelta[] }>();
   let handlers: AgentLinkHandlers | undefined;
@@ -55,6 +58,7 @@ export function createFakeControl(): FakeControl {
   const control: FakeControl = {
     reports,
     pulses,
+    hits,
     confirms,
     confirm: async () => ({ ok: true }),
     async connect(of) {
@@ -118,6 +122,7 @@ export function createFakeControl(): FakeControl {
     },
     report: async (body) => void reports.push(body),
     pulse: (pulse) => void pulses.push(pulse),
+    hits: async (told) => void hits.push(told),
     async confirm(request) {
       confirms.push(request);
       return await control.confirm(request);

@@ -113,6 +113,8 @@ test("plans, rollouts and a rollback", async () => {
   expect(await sluice.json("rollout show", [rollout])).toMatchObject({
     servers: [{ before: 1, state: "confirmed" }],
   });
+  const { rules } = await sluice.json("policy hits", ["door", "--now", "--server", "server-1"]);
+  expect(rules.every(({ servers }) => servers === 1)).toBe(true);
   expect(await sluice.json("rollback", ["door", "--reason", "pages are slow"])).toMatchObject({
     kind: "rollback",
     revision: 1,

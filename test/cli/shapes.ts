@@ -7,6 +7,7 @@ import { assignedView, decidedView } from "@sluice/proto/api/common";
 import { driftView, repairDriftView, showDriftView } from "@sluice/proto/api/drift";
 import { errorView, placeView, problemView } from "@sluice/proto/api/error";
 import { createTokenView, fleetView, tokenRowView } from "@sluice/proto/api/fleet";
+import { policyHitsView, ruleHitsView } from "@sluice/proto/api/hits";
 import { changeListView, listRowView, listView, retireListView } from "@sluice/proto/api/lists";
 import { planAnswerView, planRowView, planView } from "@sluice/proto/api/plans";
 import {
@@ -46,6 +47,8 @@ export const SHAPES = {
   policyRevision: policyHistoryView.element,
   diffPolicy: diffPolicyView,
   retirePolicy: retirePolicyView,
+  policyHits: policyHitsView,
+  ruleHits: ruleHitsView,
   plan: planView,
   planRow: planRowView,
   planAnswer: planAnswerView,

@@ -13,6 +13,7 @@ import type { LinkIn } from "@sluice/control/link/link";
 import { startNats } from "@sluice/infra/fixtures/nats";
 import { SluiceError } from "@sluice/proto/base/errors";
 import { createSigningKey } from "@sluice/proto/base/sign";
+import type { Hits } from "@sluice/proto/wire/hits";
 import type { Report } from "@sluice/proto/wire/report";
 import { BUCKETS, directGetSubject, subjects } from "@sluice/proto/wire/subjects";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
@@ -23,6 +24,7 @@ let nats: Awaited<ReturnType<typeof startNats>>;
 let link: ControlLink;
 let folder: string;
 const reports: Report[] = [];
+const counted: Hits[] = [];
 /** what recording the next reports fails of */
 const failures: Error[] = [];
 const reportKeys = new Map<string, string>();
@@ -38,6 +40,7 @@ const linkIn: LinkIn = {
     reports.push(report);
   },
   onPulse: () => undefined,
+  onHits: async (hits) => void counted.push(hits),
   onConfirm: async () => confirmAnswer,
 };
 
@@ -263,4 +266,14 @@ test("events go into the stream in the log's order, and twice is once", async ()
   await link.putEvent(2, "PolicyRevised", "two");
   expect(await link.lastEvent()).toBe(2);
   await expect(link.putEvent(4, "PolicyRevised", "four")).rejects.toThrow("can't follow");
+});
+
+test("counts of rules reach control signed by their server's key, and no other server's", async () => {
+  const hits = { counter: "c", policy: "door", revision: 1, since: new Date().toISOString(), counts: [] };
+  const agent = await agentOf(await identityOf("counter"));
+  await agent.hits(hits);
+  expect(counted).toEqual([{ v: 1, server: "counter", ...hits }]);
+  const forged = await agentOf({ ...(await identityOf("forged")), reportKey: createSigningKey() });
+  await expect(forged.hits(hits)).rejects.toThrow("control didn't take it: signed by an unknown key");
+  expect(counted).toHaveLength(1);
 });

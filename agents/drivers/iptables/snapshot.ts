@@ -10,6 +10,11 @@ export interface IptablesSnapshot {
   leftovers?: readonly Leftover[] | undefined;
 }
 
+/** Of all drivers' snapshots, this one's. */
+export function isIptablesSnapshot(snapshot: unknown): snapshot is IptablesSnapshot {
+  return typeof snapshot === "object" && snapshot !== null && "tables" in snapshot;
+}
+
 export interface TableSnapshot {
   family: Family;
   table: TableName;

@@ -6,6 +6,7 @@ import { durationArgument, nameArgument, nameList, pageArgument, revisionArgumen
 import { action, type Invocation, print, withExamples, withReason } from "../command.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { readPolicyFiles } from "../files.ts";
+import { foundLines } from "../render/hits.ts";
 import type { Files } from "../render/place.ts";
 import { planSummary, tellAnswers } from "../render/plan.ts";
 import { table } from "../render/table.ts";
@@ -127,7 +128,10 @@ async function follow(
     isOver: ({ state }) => state !== "running",
   });
   terminal.status("");
-  print(terminal, view, () => [planSummary(view)]);
+  print(terminal, view, () => [
+    ...(view.observed ? foundLines(terminal, view.policy, view.observed) : []),
+    planSummary(view),
+  ]);
   if (interrupted) {
     terminal.err(`the plan goes on: sluice plan show ${view.plan}`);
     return EXIT.interrupted;

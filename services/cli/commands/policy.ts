@@ -7,6 +7,7 @@ import { EXIT } from "../exit-codes.ts";
 import { readPolicyFiles } from "../files.ts";
 import { table } from "../render/table.ts";
 import { counted, exactTime, labelsText, timeText } from "../render/text.ts";
+import { addPolicyHits } from "./policy-hits.ts";
 
 interface ApplyOptions {
   file: string[];
@@ -26,6 +27,7 @@ export function addPolicyCommands(program: Command): void {
       'sluice policy apply -f policies/ --reason "open 443"',
       "sluice policy apply -f policies/ --prune --dry-run     what would be stored and retired",
       "sluice policy diff web-edge                            what the newest revision changed",
+      "sluice policy hits web-edge                            which rules match, which are unused",
       "sluice policy show web-edge --revision 2 > old.yaml",
     ],
   );
@@ -143,6 +145,8 @@ export function addPolicyCommands(program: Command): void {
       );
     },
   );
+
+  addPolicyHits(policy);
 
   action(
     policy

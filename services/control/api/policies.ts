@@ -1,3 +1,4 @@
+import { policyHitsInput } from "@sluice/proto/api/hits";
 import {
   applyPoliciesInput,
   diffPolicyInput,
@@ -9,6 +10,7 @@ import {
   showPolicyInput,
 } from "@sluice/proto/api/policies";
 import { listAssignments } from "../assignments/ls.ts";
+import { policyHits } from "../hits/show.ts";
 import { diffPolicy } from "../policies/diff.ts";
 import { policyHistory } from "../policies/history.ts";
 import { lintPolicies } from "../policies/lint.ts";
@@ -26,6 +28,7 @@ export const policiesRouter = router({
   ls: viewer.input(listPoliciesInput).query(({ ctx, input }) => listPolicies(ctx, input)),
   show: viewer.input(showPolicyInput).query(({ ctx, input }) => showPolicy(ctx, input)),
   history: viewer.input(policyHistoryInput).query(({ ctx, input }) => policyHistory(ctx, input)),
+  hits: viewer.input(policyHitsInput).query(({ ctx, input }) => policyHits(ctx, input)),
   diff: viewer.input(diffPolicyInput).query(({ ctx, input }) => diffPolicy(ctx, input)),
 });
 

@@ -5,6 +5,7 @@ import type { Problem } from "@sluice/proto/base/errors";
 import type { KeySet } from "@sluice/proto/base/sign";
 import type { PolicyDocument } from "@sluice/proto/policy/document";
 import type { CompileInput, CompileResult } from "../compile/input.ts";
+import type { HitBook } from "../hits/hit-book.ts";
 import type { LinkOut } from "../link/link.ts";
 import type { ListBooks } from "../lists/books.ts";
 import type { Documents } from "../policies/documents.ts";
@@ -77,6 +78,7 @@ export interface Services {
   hub: Hub;
   documents: Documents;
   pulses: Pulses;
+  hits: HitBook;
   protected: Protected;
   books: ListBooks;
   /** manifest → how long a server has for it; what has been read once */

@@ -9,6 +9,7 @@ import {
   desiredEnvelope,
   type Wake,
 } from "@sluice/proto/wire/envelope";
+import { type HitsReply, hits } from "@sluice/proto/wire/hits";
 import type { AskReply } from "@sluice/proto/wire/report";
 import { askReply, pulse } from "@sluice/proto/wire/report";
 import { planKey, STREAMS, subjects } from "@sluice/proto/wire/subjects";
@@ -17,6 +18,7 @@ import { putBlob } from "./blobs.ts";
 import { type Buckets, ensureStreams, openBuckets } from "./buckets.ts";
 import { connectNats, type NatsLogin } from "./connect.ts";
 import type { LinkIn, LinkOut } from "./link.ts";
+import { openFrom } from "./open-from.ts";
 import { consumeReports, ensureReportConsumer, type ReportLog } from "./reports.ts";
 import { isStorable } from "./storable.ts";
 
@@ -58,6 +60,9 @@ export async function createControlLink(options: ControlLinkOptions, linkIn: Lin
     },
   });
   connection.subscribe(subjects.allPulses, { callback: (_error, message) => onPulse(message, linkIn) });
+  connection.subscribe(subjects.allHits, {
+    callback: (_error, message) => void onHits(message, linkIn, log),
+  });
   connection.subscribe(subjects.allConfirms, {
     callback: (_error, message) => void onConfirm(message, linkIn, log),
   });
@@ -225,6 +230,24 @@ async function onConfirm(message: Msg, linkIn: LinkIn, log: ReportLog): Promise<
     message.respond(JSON.stringify(await linkIn.onConfirm(server, parsed.data)));
   } catch (error) {
     log.warn({ server, error: messageOf(error) }, "a confirm could not be answered");
+  }
+}
+
+async function onHits(message: Msg, linkIn: LinkIn, log: ReportLog): Promise<void> {
+  const server = message.subject.split(".").at(-1) ?? "";
+  const answer = (reply: HitsReply) => message.respond(JSON.stringify(reply));
+  try {
+    const opened = await openFrom(linkIn, server, "hits", hits, message.data);
+    if (!opened.ok) {
+      log.warn({ server, reason: opened.reason }, "counts of rules were dropped");
+      answer({ ok: false, reason: opened.reason });
+      return;
+    }
+    await linkIn.onHits(opened.value);
+    answer({ ok: true });
+  } catch (error) {
+    log.warn({ server, error: messageOf(error) }, "counts of rules could not be kept yet");
+    answer({ ok: false, reason: "control can't keep it now" });
   }
 }
 

@@ -6,6 +6,7 @@ import type {
   DesiredEnvelope,
   PlanEnvelope,
 } from "@sluice/proto/wire/envelope";
+import type { Hits } from "@sluice/proto/wire/hits";
 import type { ListDelta, ListHead } from "@sluice/proto/wire/list";
 import type { AskReply, ControlPulse, Pulse, Report } from "@sluice/proto/wire/report";
 
@@ -40,5 +41,7 @@ export interface LinkIn {
   reportKey(server: string): Promise<string | undefined>;
   onReport(report: Report): Promise<void>;
   onPulse(pulse: Pulse): void;
+  /** Resolves once they are kept. */
+  onHits(hits: Hits): Promise<void>;
   onConfirm(server: string, request: ConfirmRequest): Promise<ConfirmReply>;
 }

@@ -3,11 +3,10 @@ import type { JetStreamClient, JetStreamManager, JsMsg } from "@nats-io/jetstrea
 import { AckPolicy, DeliverPolicy } from "@nats-io/jetstream";
 import { isPassing } from "@sluice/db/faults";
 import { messageOf, SluiceError } from "@sluice/proto/base/errors";
-import { keyId, openMessage } from "@sluice/proto/base/sign";
 import { report } from "@sluice/proto/wire/report";
 import { STREAMS } from "@sluice/proto/wire/subjects";
 import type { LinkIn } from "./link.ts";
-import { isStorable } from "./storable.ts";
+import { openFrom } from "./open-from.ts";
 
 const CONSUMER = "control";
 const RETRY_MS = 1_000;
@@ -81,12 +80,8 @@ async function handle(message: JsMsg, linkIn: LinkIn, log: ReportLog, signal: Ab
 
 /** Why it isn't recorded; undefined where it is. */
 async function record(message: JsMsg, server: string, linkIn: LinkIn): Promise<string | undefined> {
-  const key = await linkIn.reportKey(server);
-  if (key === undefined) return "no such server is enrolled";
-  const opened = openMessage({ [keyId(key)]: key }, "report", report, message.data);
+  const opened = await openFrom(linkIn, server, "report", report, message.data);
   if (!opened.ok) return opened.reason;
-  if (opened.value.server !== server) return `it speaks for ${opened.value.server}`;
-  if (!isStorable(opened.value)) return "it holds what is no character";
   await linkIn.onReport(opened.value);
   return undefined;
 }

@@ -3,6 +3,7 @@ import type { Report } from "@sluice/proto/wire/report";
 import { eq } from "drizzle-orm";
 import { asSluice, type Context, type Services } from "../context/services.ts";
 import { recordDrift } from "../drift/record.ts";
+import { recordHits } from "../hits/record.ts";
 import type { LinkIn } from "../link/link.ts";
 import { recordPlanAnswer } from "../plans/record.ts";
 import { permitConfirm } from "../rollouts/confirm.ts";
@@ -38,6 +39,8 @@ export function createLinkIn(services: Services, onConnected: () => void): LinkI
     onPulse(pulse) {
       services.pulses.record(pulse, services.clock.now().toISOString());
     },
+
+    onHits: (hits) => recordHits(services, hits),
 
     onConfirm: (server, request) => permitConfirm(asSluice(services, services.ids.uuid()), server, request),
   };

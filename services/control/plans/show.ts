@@ -3,6 +3,7 @@ import type { PlanAnswerView, PlanView } from "@sluice/proto/api/plans";
 import { SluiceError } from "@sluice/proto/base/errors";
 import { eq } from "drizzle-orm";
 import type { Context } from "../context/services.ts";
+import { observedFound } from "../hits/show.ts";
 
 export async function showPlan(ctx: Context, { plan }: { plan: string }): Promise<PlanView> {
   const { db } = ctx.database;
@@ -10,6 +11,7 @@ export async function showPlan(ctx: Context, { plan }: { plan: string }): Promis
   if (!row) throw new SluiceError("NOT_FOUND", `there is no plan ${plan}`);
   const answers = await db.select().from(planAnswerTable).where(eq(planAnswerTable.plan, plan));
   const { policy, revision, state, expiresAt, at, actor, reason, servers } = row;
+  const observed = await observedFound(ctx, policy);
   return {
     ...{ plan, policy, state, expiresAt },
     ...(revision !== null && { revision }),
@@ -20,6 +22,7 @@ export async function showPlan(ctx: Context, { plan }: { plan: string }): Promis
         answers.find((answer) => answer.server === server),
       ),
     ),
+    ...(observed && { observed }),
   };
 }
 
