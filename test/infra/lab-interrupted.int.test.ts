@@ -59,7 +59,10 @@ test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
       said += text;
     });
     const exited = once(child, "exit");
-    await waitUntil("the start of the agents", AT_ONCE_MS, () => said.includes("agents"));
+    // said once the start waits for its enrolment
+    await waitUntil("an agent", AT_ONCE_MS, () =>
+      readFileSync(join(folder, "server-1.log"), "utf8").includes("here"),
+    );
     child.kill(signal);
     expect(await exited).toEqual([0, null]);
     expect(said).toContain("interrupted");
