@@ -1,6 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { messageOf } from "@sluice/proto/base/errors";
 import type { ConfirmRequest } from "@sluice/proto/wire/envelope";
+import { jittered } from "../link/backoff.ts";
+import type { Deadline } from "./deadline.ts";
 import { parseEndpoint } from "./dial.ts";
 import type { ConvergeParts, Issued } from "./parts.ts";
 
@@ -10,6 +12,10 @@ const TRY_MIN_MS = 2_500;
 const TRY_MAX_MS = 10_000;
 const PAUSE_MS = 200;
 const DIAL_MS = 1_000;
+/** Between two asks of a change that waits for a person. */
+const BY_HAND_PAUSE_MS = 2_000;
+/** More than control gives the person: an answer at the last moment is heard. */
+const BY_HAND_SLACK_MS = 3 * BY_HAND_PAUSE_MS;
 
 /** Before the first write: can control be asked at all? A reason why not: the change waits. */
 export async function isPathUp(parts: ConvergeParts, issued: Issued): Promise<string | undefined> {
@@ -24,36 +30,38 @@ export async function isPathUp(parts: ConvergeParts, issued: Issued): Promise<st
 /**
  * Asks control, over a new connection each time, until it answers or the time is over. Control's no is final. Where its
  * endpoints still take connections and only the service is silent, the change isn't to blame: the deadline is moved
- * once, by `extend`. Throws with the reason when there is no yes.
+ * once. A change that a person confirms has the person's time from when control would say yes, and is asked for on: what
+ * breaks meanwhile is found. Throws with the reason when there is no yes.
  */
-export async function confirm(
-  parts: ConvergeParts,
-  issued: Issued,
-  time: { untilMs: number; extend(): Promise<number> },
-): Promise<void> {
+export async function confirm(parts: ConvergeParts, issued: Issued, deadline: Deadline): Promise<void> {
   const request = requestOf(parts, issued, "confirm");
-  let { untilMs } = time;
-  let extended = false;
+  const { byHandMs } = issued;
+  let isByHand = false;
+  let isMoved = false;
   for (;;) {
     // the last look at control's endpoints is within the time, too
-    const lastAskMs = untilMs - DIAL_MS;
+    const lastAskMs = deadline.untilMs() - DIAL_MS;
     let reason: string;
     try {
       const reply = await parts.confirm(request, tryMs(lastAskMs - parts.clock.nowMs()));
       if (reply.ok) return;
-      throw new ConfirmRefused(reply.reason);
+      if (reply.waits !== true || byHandMs === undefined) throw new ConfirmRefused(reply.reason);
+      if (!isByHand) await deadline.restart(byHandMs + BY_HAND_SLACK_MS);
+      isByHand = true;
+      reason = "nobody confirmed it by hand in time";
     } catch (error) {
       if (error instanceof ConfirmRefused) throw error;
-      reason = messageOf(error);
+      reason = `control could not be asked after the change: ${messageOf(error)}`;
     }
-    if (parts.clock.nowMs() + PAUSE_MS < lastAskMs) {
-      await delay(PAUSE_MS);
-    } else if (!extended && (await takesConnections(parts))) {
-      extended = true;
-      untilMs = await time.extend();
+    const pauseMs = isByHand ? jittered(BY_HAND_PAUSE_MS) : PAUSE_MS;
+    if (parts.clock.nowMs() + pauseMs < deadline.untilMs() - DIAL_MS) {
+      await delay(pauseMs);
+    } else if (!isByHand && !isMoved && (await takesConnections(parts))) {
+      isMoved = true;
+      await deadline.restart(issued.manifest.deadlineMs);
       parts.log("control takes connections and doesn't answer: the deadline is moved once");
     } else {
-      throw new Error(`control could not be asked after the change: ${reason}`);
+      throw new Error(reason);
     }
   }
 }

@@ -2,6 +2,7 @@ import { messageOf, SluiceError } from "@sluice/proto/base/errors";
 import type { ApplyStats, Refusal } from "@sluice/proto/wire/report";
 import { apply, isEmpty, removeOldSets } from "./apply.ts";
 import { confirm, isPathUp } from "./confirm.ts";
+import type { Deadline } from "./deadline.ts";
 import { closeJournal, openJournal } from "./journal.ts";
 import { type Plan, readAll, renderAll } from "./kernel.ts";
 import type { Before, ConvergeParts, Issued, Outcome, Settle, Settled, Standing, Step } from "./parts.ts";
@@ -104,31 +105,28 @@ export async function converge(
     if (down !== undefined) return { kind: "waits", reason: down };
   }
 
+  let deadline: Deadline;
   try {
-    await step("journal", () => openJournal(parts, issued, { before: before?.target, after: target }));
+    deadline = await step("journal", () =>
+      openJournal(parts, issued, { before: before?.target, after: target }),
+    );
   } catch (error) {
     await parts.undo.runner.revert().catch(() => undefined); // a runner that watches is sent home
     await closeJournal(parts);
     return await refused(refusalOf("journal", error));
   }
-  const { deadlineMs } = issued.manifest;
-  // the agent gives up a little before the runner would: then it lives to tell
-  const untilMs = clock.nowMs() + deadlineMs - Math.min(2_000, deadlineMs / 5);
 
   let at: Refusal["step"] = "apply";
   try {
     stats.writes += await step("apply", () => apply(parts, plan));
     at = "verify";
-    await step("verify", () => verify(parts, target, want));
+    await step("verify", () => deadline.aside(() => verify(parts, target, want)));
     at = "probe";
     await step("probe", () =>
-      probe(parts, issued.manifest.probes, clock.nowMs() + (untilMs - clock.nowMs()) / 2),
+      probe(parts, issued.manifest.probes, clock.nowMs() + (deadline.untilMs() - clock.nowMs()) / 2),
     );
     at = "confirm";
-    if (!issued.local)
-      await step("confirm", () =>
-        confirm(parts, issued, { untilMs, extend: () => extend(parts, deadlineMs) }),
-      );
+    if (!issued.local) await step("confirm", () => confirm(parts, issued, deadline));
     await step("seal", () => parts.undo.folder.markConfirmed());
   } catch (error) {
     const origin = error instanceof ProbeFailed ? { origin: error.origin } : {};
@@ -150,9 +148,4 @@ export async function converge(
 
 function isUnavailable(error: unknown): boolean {
   return error instanceof SluiceError && error.code === "UNAVAILABLE";
-}
-
-async function extend(parts: ConvergeParts, deadlineMs: number): Promise<number> {
-  await parts.undo.folder.order(parts.clock.uptimeMs() + deadlineMs, "kill");
-  return parts.clock.nowMs() + deadlineMs - Math.min(2_000, deadlineMs / 5);
 }

@@ -4,6 +4,7 @@ import { bootId } from "../state/process-id.ts";
 import type { Journal } from "../state/schemas.ts";
 import { buildOnBare, NOTHING, renderHeld } from "../undo/render-held.ts";
 import { renderUndo } from "../undo/render-undo.ts";
+import { type Deadline, openDeadline } from "./deadline.ts";
 import type { ConvergeParts, Issued } from "./parts.ts";
 import { withoutMembers } from "./target.ts";
 
@@ -16,7 +17,7 @@ export async function openJournal(
   parts: ConvergeParts,
   issued: Issued,
   change: { before: Target | undefined; after: Target },
-): Promise<void> {
+): Promise<Deadline> {
   const { undo, state, clock } = parts;
   const previous = change.before ?? NOTHING;
   const { tool, script, folder } = undo;
@@ -33,7 +34,7 @@ export async function openJournal(
   await parts.at?.("watch");
   await undo.runner.start();
   await parts.at?.("deadline");
-  await undo.folder.order(clock.uptimeMs() + issued.manifest.deadlineMs, "kill");
+  return await openDeadline(parts, issued.manifest.deadlineMs);
 }
 
 /** The agent gives the change up: from here on a restart knows why. */

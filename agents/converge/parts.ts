@@ -95,6 +95,8 @@ export interface Issued {
   text: string;
   /** asked for on the server itself: nobody is asked to confirm */
   local: boolean;
+  /** a person confirms it, within this time from when control would */
+  byHandMs?: number | undefined;
 }
 
 /** What the server holds, and how its kernel spells it. */

@@ -5,18 +5,26 @@ import {
   type NatsConnection,
 } from "@nats-io/transport-node";
 import { inboxPrefix } from "@sluice/proto/wire/permissions";
+import { reconnectWaitMs } from "./backoff.ts";
 import type { Identity } from "./identity.ts";
 
-/** The agent's lasting connection: made and made again for ever, spread over time so that a fleet doesn't storm. */
+/**
+ * The agent's lasting connection: made and made again for ever. Each wait is about as long as it has been away, so a short
+ * outage is over soon, a long one is asked about seldom, and a fleet that lost it together doesn't come back as a storm.
+ */
 export async function connectForGood(identity: Identity): Promise<NatsConnection> {
-  return await connect({
+  let lostAtMs = performance.now();
+  const connection = await connect({
     ...common(identity),
     waitOnFirstConnect: true,
     maxReconnectAttempts: -1,
-    reconnectTimeWait: 500,
-    reconnectJitter: 1_500,
+    reconnectDelayHandler: () => reconnectWaitMs(performance.now() - lostAtMs),
     pingInterval: 20_000,
   });
+  void (async () => {
+    for await (const { type } of connection.status()) if (type === "disconnect") lostAtMs = performance.now();
+  })();
+  return connection;
 }
 
 /** One connection for one question: fails at once, and is closed by the caller. */

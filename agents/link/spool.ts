@@ -1,5 +1,6 @@
 import { mkdir, open, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { jittered } from "./backoff.ts";
 
 /**
  * Reports on their way out, one file each, oldest first.
@@ -43,7 +44,7 @@ export async function openSpool(folder: string, deliver: (text: string) => Promi
     clearTimeout(retry);
     flushing ??= drain()
       .catch(() => {
-        if (!closed) retry = setTimeout(() => void flush(), RETRY_MS);
+        if (!closed) retry = setTimeout(() => void flush(), jittered(RETRY_MS));
       })
       .finally(() => {
         flushing = undefined;

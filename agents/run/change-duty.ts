@@ -6,6 +6,7 @@ import { converge } from "../converge/converge.ts";
 import { closeJournal } from "../converge/journal.ts";
 import type { ConvergeParts, Issued, Outcome, Settle, Settled } from "../converge/parts.ts";
 import { decideTake, type Parsed, parseManifest } from "../converge/take.ts";
+import { createBackoff } from "../link/backoff.ts";
 import type { AgentLink } from "../link/link.ts";
 import { type Issue, issueOf } from "../state/schemas.ts";
 import type { Holding } from "./holding.ts";
@@ -51,12 +52,12 @@ export function createChangeDuty(options: ChangeDutyOptions): ChangeDuty {
   const { parts, link, holding, turns } = options;
   let woken = false;
   let changing = false;
-  let retryMs = FIRST_RETRY_MS;
+  const retry = createBackoff({ firstMs: FIRST_RETRY_MS, lastMs: LAST_RETRY_MS });
   let timer: NodeJS.Timeout | undefined;
   let rejected = "";
 
   function wake(): void {
-    retryMs = FIRST_RETRY_MS;
+    retry.reset();
     tryNow();
   }
 
@@ -71,8 +72,7 @@ export function createChangeDuty(options: ChangeDutyOptions): ChangeDuty {
 
   function retryLater(): void {
     clearTimeout(timer);
-    timer = setTimeout(tryNow, retryMs);
-    retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
+    timer = setTimeout(tryNow, retry.nextMs());
   }
 
   async function takeNewest(): Promise<void> {
@@ -93,7 +93,9 @@ export function createChangeDuty(options: ChangeDutyOptions): ChangeDuty {
     if (take.kind !== "take") return;
     const issue = issueFrom(take.envelope);
     const fetched = await fetchManifest(take.envelope.manifest);
-    if (fetched.ok) await change({ issue, manifest: fetched.manifest, text: fetched.text, local: false });
+    const { byHandMs } = take.envelope;
+    if (fetched.ok)
+      await change({ issue, manifest: fetched.manifest, text: fetched.text, local: false, byHandMs });
     else await settleAndTell(issue, "", refusedAtTake(fetched.reason));
   }
 

@@ -17,6 +17,14 @@ export const assignments: Projection = {
           .values({ server, generation, epoch, assigned, manifest, cause, rollout, ...decidedBy(event) });
         return;
       }
+      case "ServerProven": {
+        const { server, generation, until } = event.data;
+        await tx
+          .update(assignmentTable)
+          .set({ provenUntil: until })
+          .where(and(eq(assignmentTable.server, server), eq(assignmentTable.generation, generation)));
+        return;
+      }
       case "ServerConfirmed":
         await record(tx, event.data, "confirmed", event.meta.at);
         return;

@@ -9,9 +9,9 @@ export const rollouts: Projection = {
   async apply(tx, event) {
     switch (event.type) {
       case "RolloutStarted": {
-        const { rollout, kind, policy, revision, waves, before } = event.data;
+        const { rollout, kind, policy, revision, waves, before, byHandMs } = event.data;
         await tx.insert(rolloutTable).values({
-          ...{ rollout, kind, policy, revision, waves, before },
+          ...{ rollout, kind, policy, revision, waves, before, byHandMs },
           ...{ state: "running", wave: 0, haltedBecause: "" },
           ...decidedBy(event),
         });

@@ -16,6 +16,7 @@ export const assignmentTable = pgTable(
     cause: text().$type<Decided["cause"]>().notNull(),
     rollout: text(),
     ...decided(),
+    provenUntil: isoTime("proven_until"),
     outcome: text().$type<OutcomeResult>(),
     outcomeAt: isoTime("outcome_at"),
     refusal: jsonb().$type<Refusal>(),

@@ -12,6 +12,7 @@ export const rolloutTable = pgTable("rollouts", {
   wave: integer().notNull(),
   haltedBecause: text("halted_because").notNull(),
   haltedBy: text("halted_by"),
+  byHandMs: integer("by_hand_ms"),
   ...decided(),
   endedAt: isoTime("ended_at"),
 });

@@ -2,6 +2,8 @@ import { z } from "zod";
 import { applyStats, refusal } from "../wire/report.ts";
 import { decidedView, entityName, pageLimit, reason } from "./common.ts";
 
+const DAY_MS = 86_400_000;
+
 /** Servers by name, wave by wave; or sizes, each the share of all servers reached by then: [1, "25%", "100%"]. */
 export const wavesInput = z.union([
   z.array(z.array(entityName).min(1)).min(1),
@@ -21,6 +23,15 @@ export const startRolloutInput = z.strictObject({
   servers: z.array(entityName).min(1).optional(),
   /** refused unless this plan was ok for the same content and the same servers */
   plan: z.string().optional(),
+  /** people confirm, within this time from when control would; after it servers undo by themselves */
+  byHandMs: z.int().min(10_000).max(DAY_MS).optional(),
+  reason,
+});
+
+export const confirmRolloutInput = z.strictObject({
+  rollout: z.string().min(1),
+  /** all that wait unless said */
+  servers: z.array(entityName).min(1).optional(),
   reason,
 });
 
@@ -33,10 +44,14 @@ export const rollbackInput = z.strictObject({
 export const rolloutState = z.enum(["running", "completed", "halted"]);
 export type RolloutState = z.infer<typeof rolloutState>;
 
-/** `waiting`: its wave hasn't begun; `converging`: told, no outcome yet; `unreached`: the rollout ended before it. */
+/**
+ * `waiting`: its wave hasn't begun; `converging`: told, no outcome yet; `proven`: applied and reached, waits for a
+ * person; `unreached`: the rollout ended before it.
+ */
 export const rolloutServerState = z.enum([
   "waiting",
   "converging",
+  "proven",
   "confirmed",
   "refused",
   "reverted",
@@ -52,6 +67,8 @@ export const rolloutServerView = z.strictObject({
   /** the revision it held before, 0 for none */
   before: z.int(),
   generation: z.int().optional(),
+  /** of a proven one: then it undoes */
+  until: z.string().optional(),
   refusal: refusal.optional(),
   stats: applyStats.optional(),
   /** of its last change of state */
@@ -75,6 +92,8 @@ export const rolloutRowView = z.strictObject({
   confirmed: z.int(),
   failed: z.int(),
   started: decidedView,
+  /** people confirm it, within this time */
+  byHandMs: z.int().optional(),
   endedAt: z.string().optional(),
 });
 export type RolloutRowView = z.infer<typeof rolloutRowView>;

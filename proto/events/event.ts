@@ -42,6 +42,13 @@ export const eventData = {
     rollout: z.string().optional(),
     cause: z.enum(["rollout", "rollback", "revert", "facts", "enrolment", "labels", "retire"]),
   }),
+  /** applied, verified and reachable: it waits for a person until then */
+  ServerProven: z.strictObject({
+    server: z.string(),
+    generation: z.int(),
+    rollout: z.string(),
+    until: z.string(),
+  }),
   ServerConfirmed: z.strictObject({
     server: z.string(),
     generation: z.int(),
@@ -111,7 +118,11 @@ export const eventData = {
     waves: z.array(z.array(z.string()).min(1)),
     /** per server: the revision it held before, 0 for none */
     before: z.record(z.string(), z.int().min(0)),
+    /** people confirm, within this time from when control would */
+    byHandMs: z.int().min(1).optional(),
   }),
+  /** somebody looked, and has these servers confirm what they apply */
+  RolloutConfirmed: z.strictObject({ rollout: z.string(), servers: z.array(z.string()) }),
   WaveStarted: z.strictObject({ rollout: z.string(), wave: z.int().min(1), servers: z.array(z.string()) }),
   RolloutCompleted: z.strictObject({ rollout: z.string() }),
   RolloutHalted: z.strictObject({ rollout: z.string(), reason: z.string(), server: z.string().optional() }),

@@ -20,6 +20,8 @@ export const desiredEnvelope = z.strictObject({
   manifest: blobRef,
   /** what the outcome is reported for; absent outside of a rollout */
   rollout: z.string().optional(),
+  /** a person confirms it, within this time from when control would */
+  byHandMs: z.int().min(1).optional(),
 });
 export type DesiredEnvelope = z.infer<typeof desiredEnvelope>;
 
@@ -64,6 +66,7 @@ export type ConfirmRequest = z.infer<typeof confirmRequest>;
 
 export const confirmReply = z.discriminatedUnion("ok", [
   z.strictObject({ ok: z.literal(true) }),
-  z.strictObject({ ok: z.literal(false), reason: z.string() }),
+  /** `waits`: not yet; a person has the say */
+  z.strictObject({ ok: z.literal(false), reason: z.string(), waits: z.boolean().optional() }),
 ]);
 export type ConfirmReply = z.infer<typeof confirmReply>;

@@ -40,6 +40,7 @@ export const VIEWS = {
   "plan ls": z.array(planRowView),
   "plan show": planView,
   "rollout start": rolloutView,
+  "rollout confirm": rolloutView,
   "rollout ls": z.array(rolloutRowView),
   "rollout show": rolloutView,
   "rollout watch": rolloutView,

@@ -26,7 +26,7 @@ export interface FakeControl {
   confirm: (request: ConfirmRequest) => Promise<ConfirmReply>;
   connect(handlers: AgentLinkHandlers): Promise<AgentLink>;
   /** issues a manifest and wakes the agent */
-  issue(manifest: Manifest, generation: number, epoch?: number): DesiredEnvelope;
+  issue(manifest: Manifest, generation: number, epoch?: number, byHandMs?: number): DesiredEnvelope;
   plan(name: string, manifest: Manifest): void;
   /** changes a live list; agents that follow it hear the delta */
   list(name: string, add: string[], del?: string[], until?: string): void;
@@ -65,8 +65,8 @@ export function createFakeControl(): FakeControl {
       handlers = of;
       return link;
     },
-    issue(manifest, generation, epoch = 1) {
-      desired = { v: 1, server: SERVER, epoch, generation, manifest: putBlob(manifest) };
+    issue(manifest, generation, epoch = 1, byHandMs) {
+      desired = { v: 1, server: SERVER, epoch, generation, manifest: putBlob(manifest), byHandMs };
       handlers?.onDesired();
       return desired;
     },

@@ -3,6 +3,7 @@ import { Appender } from "@sluice/db/log/append";
 import { queryHistory } from "@sluice/db/log/query";
 import { type PostgresServer, startPostgres } from "@sluice/infra/fixtures/postgres";
 import { waitUntil } from "@sluice/infra/process/wait-until";
+import type { DesiredEnvelope } from "@sluice/proto/wire/envelope";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { factsOf, portPolicy, startWorld, type World } from "./world.ts";
 
@@ -359,4 +360,74 @@ test("a label or a fact that changes a server's manifest is told to that server 
   await world.report("s2", { kind: "facts", facts: { ...facts, capabilities: without } });
   await world.told("s2", 2);
   expect((await world.client.assignments.ls.query({ server: "s2" }))[0]).toMatchObject({ cause: "facts" });
+});
+
+/** A server asks, as it does after it has applied. */
+function asksToKeep(server: string, { epoch, generation, manifest: { digest } }: DesiredEnvelope) {
+  return world.link.linkIn().onConfirm(server, { epoch, generation, digest, phase: "confirm", reach: [] });
+}
+
+test("by hand: a server that has proven itself waits for a person; who is confirmed may stay, and it is told who did it and why", async () => {
+  await world.apply(portPolicy("a", 80));
+  const started = await world.client.rollouts.start.mutate({
+    policy: "a",
+    byHandMs: 60_000,
+    servers: ["s1", "s2"],
+  });
+  const { rollout } = started;
+  expect(started).toMatchObject({ byHandMs: 60_000 });
+  const [s1, s2] = [await world.told("s1", 1), await world.told("s2", 1)];
+  expect(s1).toMatchObject({ byHandMs: 60_000 });
+  await expect(world.client.rollouts.confirm.mutate({ rollout })).rejects.toThrow("no server of");
+  expect(await asksToKeep("s1", s1)).toMatchObject({ ok: false, waits: true });
+  expect(await asksToKeep("s1", s1)).toMatchObject({ ok: false, waits: true });
+  const view = await world.client.rollouts.show.query({ rollout });
+  expect(view.servers).toMatchObject([
+    { server: "s1", state: "proven", until: expect.any(String) },
+    { server: "s2", state: "converging" },
+  ]);
+  await expect(world.client.rollouts.confirm.mutate({ rollout, servers: ["s2"] })).rejects.toThrow(
+    "s2 doesn't wait",
+  );
+  await asksToKeep("s2", s2);
+  await world.client.rollouts.confirm.mutate({ rollout, servers: ["s1"], reason: "pages load" });
+  expect(await asksToKeep("s1", s1)).toEqual({ ok: true });
+  expect(await asksToKeep("s2", s2)).toMatchObject({ ok: false, waits: true });
+  await world.client.rollouts.confirm.mutate({ rollout });
+  expect(await asksToKeep("s2", s2)).toEqual({ ok: true });
+  for (const server of ["s1", "s2"]) await world.outcome(server, 1, "confirmed");
+  expect(await world.rolledOut(rollout)).toMatchObject({ state: "completed" });
+  const { events } = await world.client.audit.log.query({ types: ["RolloutConfirmed", "ServerProven"] });
+  expect(events.map(({ type, actor, reason }) => [type, actor, reason])).toEqual([
+    ["RolloutConfirmed", "admin", ""],
+    ["RolloutConfirmed", "admin", "pages load"],
+    ["ServerProven", "agent:s2", ""],
+    ["ServerProven", "agent:s1", ""],
+  ]);
+});
+
+test("by hand: nobody is silent while a person may still confirm; one that undoes halts it, and the others are told no", async () => {
+  await world.apply(portPolicy("a", 80));
+  const { rollout } = await world.client.rollouts.start.mutate({
+    policy: "a",
+    byHandMs: 600_000,
+    servers: ["s1", "s2"],
+  });
+  const s2 = await world.told("s2", 1);
+  await asksToKeep("s2", s2);
+  world.pass(300_000);
+  expect(await world.client.rollouts.show.query({ rollout })).toMatchObject({ state: "running" });
+  await world.outcome("s1", 1, "reverted", "nobody confirmed it");
+  expect(await world.rolledOut(rollout)).toMatchObject({ state: "halted", haltedBy: "s1" });
+  expect(await asksToKeep("s2", s2)).toMatchObject({ ok: false, reason: expect.stringContaining("halted") });
+  await expect(world.client.rollouts.confirm.mutate({ rollout })).rejects.toThrow("has halted");
+});
+
+test("a rollout that isn't by hand can't be confirmed by hand", async () => {
+  await world.apply(portPolicy("a", 80));
+  const { rollout } = await world.client.rollouts.start.mutate({ policy: "a", servers: ["s1"] });
+  await expect(world.client.rollouts.confirm.mutate({ rollout })).rejects.toThrow("isn't confirmed by hand");
+  await expect(world.client.rollouts.confirm.mutate({ rollout: "r-none" })).rejects.toThrow(
+    "there is no rollout",
+  );
 });

@@ -1,5 +1,6 @@
 import type { RolloutState, RolloutView, WavesInput } from "@sluice/proto/api/rollouts";
 import { SluiceError } from "@sluice/proto/base/errors";
+import { parseDurationMs } from "@sluice/proto/base/units";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { nameArgument, nameList, pageArgument, revisionArgument, rollbackToArgument } from "../arguments.ts";
 import { action, type Invocation, print, withExamples, withReason } from "../command.ts";
@@ -22,6 +23,7 @@ interface StartOptions {
   waves?: (number | string)[];
   server: string[];
   plan?: string;
+  byHand?: number;
   detach: boolean;
   reason: string;
 }
@@ -34,6 +36,7 @@ export function addRolloutCommands(program: Command): void {
       "sluice rollout start web-edge --wave web-1 --wave web-2,web-3",
       "sluice rollout start web-edge --plan p-x7d2k9qs    only what that plan was ok for",
       "sluice rollout start web-edge --remove             take it off its servers",
+      "sluice rollout start web-edge --by-hand 5m         each server waits for: sluice rollout confirm",
       "sluice rollout ls --state running",
       "sluice rollout watch r-k3v9p2mm",
     ],
@@ -49,6 +52,11 @@ export function addRolloutCommands(program: Command): void {
       .option("--waves <sizes>", "shares reached by each wave instead of names: 1,25%,100%", sizesArgument)
       .option("--server <name>", "only this one of the targeted, repeatable", nameList, [])
       .option("--plan <id>", "refused unless this plan was ok for the same content and servers")
+      .option(
+        "--by-hand <duration>",
+        "wait so long on each server for 'rollout confirm', else undo",
+        byHandArgument,
+      )
       .option("--detach", "don't watch", false),
     async (invocation, policy: string, options: StartOptions) => {
       const started = await invocation.client.rollouts.start.mutate({
@@ -58,9 +66,25 @@ export function addRolloutCommands(program: Command): void {
         waves: wavesOf(options),
         ...(options.server.length > 0 ? { servers: options.server } : {}),
         plan: options.plan,
+        byHandMs: options.byHand,
         reason: options.reason,
       });
       return await begun(invocation, started, options.detach);
+    },
+  );
+
+  action(
+    withReason(rollout.command("confirm"))
+      .description("after a look: servers that wait may keep what they applied")
+      .argument("<rollout>", "its id")
+      .option("--server <name>", "only this one of those that wait, repeatable", nameList, []),
+    async ({ client, terminal }, id: string, options: { server: string[]; reason: string }) => {
+      const view = await client.rollouts.confirm.mutate({
+        rollout: id,
+        ...(options.server.length > 0 ? { servers: options.server } : {}),
+        reason: options.reason,
+      });
+      print(terminal, view, () => [`confirmed; to follow it: sluice rollout watch ${id}`]);
     },
   );
 
@@ -138,6 +162,13 @@ export function addRolloutCommands(program: Command): void {
       return await begun(invocation, started, options.detach);
     },
   );
+}
+
+function byHandArgument(text: string): number {
+  const ms = parseDurationMs(text);
+  if (ms === undefined || ms < 10_000 || ms > 86_400_000)
+    throw new InvalidArgumentError("from 10s to 24h, such as 5m");
+  return ms;
 }
 
 function waveArgument(names: string, before: readonly string[][]): string[][] {

@@ -64,7 +64,7 @@ function haltText({ state, haltedBy, haltedBecause, servers }: RolloutView): str
 
 export function colorOfRollout(state: string): "green" | "red" | "yellow" | "dim" {
   if (state === "completed" || state === "confirmed") return "green";
-  if (state === "running" || state === "converging") return "yellow";
+  if (state === "running" || state === "converging" || state === "proven") return "yellow";
   return state === "waiting" || state === "unreached" ? "dim" : "red";
 }
 
@@ -73,6 +73,10 @@ function serverLines(terminal: Terminal, view: RolloutView, server: RolloutServe
   const line = `wave ${server.wave}/${view.waves}  ${server.server} ${state}`;
   if (server.refusal !== undefined && hasFailed(server))
     return [`${line} at ${server.refusal.step}`, ...refusalLines(server.refusal).map((one) => `  ${one}`)];
+  if (server.state === "proven")
+    return [
+      `${line}, undoes at ${exactTime(server.until ?? "")} UTC unless: sluice rollout confirm ${view.rollout}`,
+    ];
   const took = tookMs(server);
   return [took === undefined ? line : `${line} in ${took} ms`];
 }

@@ -1,9 +1,11 @@
 import {
+  confirmRolloutInput,
   listRolloutsInput,
   rollbackInput,
   showRolloutInput,
   startRolloutInput,
 } from "@sluice/proto/api/rollouts";
+import { confirmRollout } from "../rollouts/by-hand.ts";
 import { listRollouts } from "../rollouts/ls.ts";
 import { rollback } from "../rollouts/rollback.ts";
 import { showRollout } from "../rollouts/show.ts";
@@ -13,6 +15,7 @@ import { watchView } from "./watch.ts";
 
 export const rolloutsRouter = router({
   start: operator.input(startRolloutInput).mutation(({ ctx, input }) => startRollout(ctx, input)),
+  confirm: operator.input(confirmRolloutInput).mutation(({ ctx, input }) => confirmRollout(ctx, input)),
   rollback: operator.input(rollbackInput).mutation(({ ctx, input }) => rollback(ctx, input)),
   ls: viewer.input(listRolloutsInput).query(({ ctx, input }) => listRollouts(ctx, input)),
   show: viewer.input(showRolloutInput).query(({ ctx, input }) => showRollout(ctx, input)),

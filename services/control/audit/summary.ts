@@ -18,6 +18,8 @@ export function summaryOf(event: SluiceEvent): string {
       const what = assigned.map(({ policy, revision }) => `${policy}@${revision}`).join(", ") || "nothing";
       return `${server} is to hold ${what} (generation ${generation}, ${cause})`;
     }
+    case "ServerProven":
+      return `${event.data.server} has applied generation ${event.data.generation} and waits for a person until ${event.data.until}`;
     case "ServerConfirmed":
       return `${event.data.server} holds generation ${event.data.generation}`;
     case "ServerRefused":
@@ -51,6 +53,8 @@ export function summaryOf(event: SluiceEvent): string {
       const what = revision === 0 ? `${policy} taken off` : `${policy}@${revision}`;
       return `${rollout}: ${kind} of ${what}, ${counted(waves.flat().length, "server")} in ${counted(waves.length, "wave")}`;
     }
+    case "RolloutConfirmed":
+      return `${event.data.rollout} was confirmed by hand on ${event.data.servers.join(", ")}`;
     case "WaveStarted":
       return `${event.data.rollout}: wave ${event.data.wave} on ${event.data.servers.join(", ")}`;
     case "RolloutCompleted":

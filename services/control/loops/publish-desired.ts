@@ -4,6 +4,7 @@ import { sideBySide } from "@sluice/proto/base/side-by-side";
 import { standings } from "../assignments/ls.ts";
 import { manifestText } from "../assignments/manifests.ts";
 import { asSluice, type Services } from "../context/services.ts";
+import { byHandMsOf } from "../rollouts/progress.ts";
 
 const PAGE = 200;
 const AT_ONCE = 16;
@@ -34,7 +35,12 @@ export function createDesiredPublisher(services: Services): Publisher {
       const { epoch, generation, manifest: digest, rollout } = newest;
       const manifest = await link.putBlob(Buffer.from(await manifestText(ctx, digest)));
       const envelope = { v: 1 as const, server, epoch, generation, manifest };
-      await link.putDesired({ ...envelope, ...(rollout !== null && { rollout }) });
+      const byHandMs = rollout === null ? 0 : await byHandMsOf(ctx, rollout);
+      await link.putDesired({
+        ...envelope,
+        ...(rollout !== null && { rollout }),
+        ...(byHandMs > 0 && { byHandMs }),
+      });
     });
   }
 

@@ -2,6 +2,7 @@ import { createConnection } from "node:net";
 import type { ConfirmReply, ConfirmRequest } from "@sluice/proto/wire/envelope";
 import { standings } from "../assignments/ls.ts";
 import type { Context } from "../context/services.ts";
+import { permitByHand } from "./by-hand.ts";
 
 /** Time for a SYN that was lost to be sent again; the server waits a little longer for the answer. */
 const DIAL_MS = 2_000;
@@ -28,9 +29,8 @@ export async function permitConfirm(
   if (newest.manifest !== digest)
     return { ok: false, reason: `generation ${generation} is another manifest` };
   const failures = (await Promise.all(reach.map(dial))).filter((failure) => failure !== undefined);
-  return failures.length === 0
-    ? { ok: true }
-    : { ok: false, reason: `not reached from outside: ${failures.join(", ")}` };
+  if (failures.length > 0) return { ok: false, reason: `not reached from outside: ${failures.join(", ")}` };
+  return await permitByHand(ctx, newest);
 }
 
 /** Undefined when a TCP connection came about; else the endpoint, and why not. */

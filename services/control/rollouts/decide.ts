@@ -16,6 +16,8 @@ export interface RolloutState extends Omit<EventData<"RolloutStarted">, "rollout
   /** counted from 1; 0 before the first */
   wave: number;
   ended: "no" | "completed" | "halted";
+  /** servers that a person has confirm what they apply */
+  confirmed: readonly string[];
 }
 
 export const rolloutEntity: Entity<RolloutState> = {
@@ -29,11 +31,14 @@ export const rolloutEntity: Entity<RolloutState> = {
     correlation: "",
     wave: 0,
     ended: "no",
+    confirmed: [],
   },
   evolve(state, event) {
     switch (event.type) {
       case "RolloutStarted":
         return { ...state, ...event.data, correlation: event.meta.correlation };
+      case "RolloutConfirmed":
+        return { ...state, confirmed: [...state.confirmed, ...event.data.servers] };
       case "WaveStarted":
         return { ...state, wave: event.data.wave };
       case "RolloutCompleted":

@@ -40,6 +40,7 @@ export function viewRow(
     confirmed: outcomes.filter((outcome) => outcome === "confirmed").length,
     failed: outcomes.filter((outcome) => outcome === "refused" || outcome === "reverted").length,
     started: { at, actor, reason },
+    ...(row.byHandMs !== null && { byHandMs: row.byHandMs }),
     ...(row.endedAt !== null && { endedAt: row.endedAt }),
   };
 }

@@ -1,4 +1,5 @@
 import { assignmentTable } from "@sluice/db/schema/assignments";
+import { rolloutTable } from "@sluice/db/schema/rollouts";
 import { asc, eq } from "drizzle-orm";
 import { standings } from "../assignments/ls.ts";
 import { deadlineMsOf } from "../assignments/manifests.ts";
@@ -39,13 +40,24 @@ export async function progressOf(
 }
 
 /** A server had the time its manifest gives it from the first write to confirmed, and a grace, and could be heard. */
-export async function isOverdue(ctx: Context, { at, manifest }: Row): Promise<boolean> {
+export async function isOverdue(ctx: Context, { at, manifest, rollout }: Row): Promise<boolean> {
   const { listening, timings, deadlines } = ctx;
   const heardMs = listening.heardMs(Date.parse(at));
   if (heardMs <= timings.silenceGraceMs) return false;
   const deadlineMs = deadlines.get(manifest) ?? (await deadlineMsOf(ctx, manifest));
   deadlines.set(manifest, deadlineMs);
-  return heardMs > deadlineMs + timings.silenceGraceMs;
+  const lateMs = heardMs - deadlineMs - timings.silenceGraceMs;
+  return lateMs > 0 && lateMs > (await byHandMsOf(ctx, rollout));
+}
+
+/** How long people may take to confirm under a rollout; 0: they aren't asked. */
+export async function byHandMsOf({ database }: Context, rollout: string | null): Promise<number> {
+  if (rollout === null) return 0;
+  const [row] = await database.db
+    .select({ byHandMs: rolloutTable.byHandMs })
+    .from(rolloutTable)
+    .where(eq(rolloutTable.rollout, rollout));
+  return row?.byHandMs ?? 0;
 }
 
 /** What servers were told last under some rollout, without an outcome and past their time. */

@@ -30,11 +30,13 @@ export async function showRollout(ctx: Context, { rollout }: { rollout: string }
 function viewServer(row: Row, server: string, wave: number, told: Told | undefined): RolloutServerView {
   const base = { server, wave, before: row.before[server] ?? 0 };
   if (told === undefined) return { ...base, state: row.state === "running" ? "waiting" : "unreached" };
-  const { generation, outcome, refusal, stats, outcomeAt, at } = told;
+  const { generation, outcome, refusal, stats, outcomeAt, provenUntil, at } = told;
+  const isProven = outcome === null && provenUntil !== null && row.state === "running";
   const isSilent = outcome === null && row.state === "halted" && row.haltedBy === server;
   return {
     ...base,
-    state: outcome ?? (isSilent ? "silent" : "converging"),
+    state: outcome ?? (isSilent ? "silent" : isProven ? "proven" : "converging"),
+    ...(isProven && { until: provenUntil }),
     generation,
     ...(refusal && { refusal }),
     ...(stats && { stats }),

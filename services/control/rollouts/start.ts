@@ -41,7 +41,9 @@ export async function startRollout(ctx: Context, input: StartInput): Promise<Rol
     const { before, compiled } = await prepareMove(ctx, move, targets);
     if (input.plan !== undefined) await mustMatchPlan(ctx, input.plan, { ...move, compiled });
     const waves = planWaves(Object.keys(before), input.waves);
-    await begin(ctx, { ...move, rollout, waves, before }, input.reason);
+    const { byHandMs } = input;
+    const started = { ...move, rollout, waves, before, ...(byHandMs !== undefined && { byHandMs }) };
+    await begin(ctx, started, input.reason);
   });
   await advanceRollout(ctx, rollout);
   return await showRollout(ctx, { rollout });
