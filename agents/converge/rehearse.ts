@@ -22,7 +22,8 @@ import { withoutMembers } from "./target.ts";
  *    spelling of iptables, ipset or tc is known to the agent.
  * 2. In another, what stands now is built, and then changed by the very scripts that will run live: many failures live
  *    only in the transition. It must end as the first one did.
- * 3. A refusal carries the kernel's words and the policy's line.
+ * 3. What it reads back must be what was asked: a tool may answer that it did, and have done nothing.
+ * 4. A refusal carries the kernel's words and the policy's line.
  *
  * A room is furnished and bare, so what is built in it first needs no look; and what stands was read back in a room once
  * before. Each look saved is half a dozen processes.
@@ -53,7 +54,12 @@ export async function rehearse(
   standing?: Pick<Before, "target"> & Partial<Before>,
 ): Promise<Rehearsed> {
   const target = withoutMembers(wanted);
-  const built = inRoom(parts, target, (room) => build(parts.drivers, room, target));
+  const built = inRoom(parts, target, async (room) => {
+    const want = await build(parts.drivers, room, target);
+    const left = diffAll(parts.drivers, target, want, want);
+    if (left.length > 0) throw new Error(`built from nothing, the kernel doesn't hold ${named(left)}`);
+    return want;
+  });
   const changed =
     standing === undefined
       ? undefined

@@ -34,6 +34,8 @@ export type FeedResult =
       lines: string[];
       /** lines fed to this child before the text: what its line numbers count from */
       linesBefore: number;
+      /** what it ended with; null while it lives, and where it was killed */
+      code: number | null;
       /** `refused`: it said no. `died`: it ended without a word. `timeout`: it was killed. */
       why: "refused" | "died" | "timeout";
     };
@@ -75,7 +77,7 @@ export function createFeed(ns: Namespace, options: FeedOptions): Feed {
       timedOut: false,
     };
     child.handle.onLine((stream, line) => heard(child, stream, line));
-    void child.handle.exited.then(() => ended(child));
+    void child.handle.exited.then((code) => ended(child, code));
     return child;
   }
 
@@ -84,18 +86,18 @@ export function createFeed(ns: Namespace, options: FeedOptions): Feed {
     if (inFlight === undefined) return;
     if (options.isMark(line) === inFlight.n) {
       const refused = options.refusesBy === "stderr" && inFlight.stderr.length > 0;
-      inFlight.answer(refused ? failure(inFlight, "refused") : { ok: true });
+      inFlight.answer(refused ? failure(inFlight, "refused", null) : { ok: true });
     } else if (stream === "stderr" && line.trim() !== "") {
       inFlight.stderr.push(line);
     }
   }
 
-  function ended(child: Running): void {
+  function ended(child: Running, code: number | null): void {
     if (running === child) running = undefined;
     const { inFlight } = child;
     if (inFlight === undefined) return;
     const spoke = inFlight.stderr.length > 0;
-    inFlight.answer(failure(inFlight, child.timedOut ? "timeout" : spoke ? "refused" : "died"));
+    inFlight.answer(failure(inFlight, child.timedOut ? "timeout" : spoke ? "refused" : "died", code));
   }
 
   function feed(text: string): Promise<FeedResult> {
@@ -143,8 +145,8 @@ export function createFeed(ns: Namespace, options: FeedOptions): Feed {
   };
 }
 
-function failure(inFlight: InFlight, why: "refused" | "died" | "timeout"): FeedResult {
-  return { ok: false, lines: inFlight.stderr, linesBefore: inFlight.linesBefore, why };
+function failure(inFlight: InFlight, why: "refused" | "died" | "timeout", code: number | null): FeedResult {
+  return { ok: false, lines: inFlight.stderr, linesBefore: inFlight.linesBefore, code, why };
 }
 
 function countLines(text: string): number {

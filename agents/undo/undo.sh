@@ -106,8 +106,24 @@ restore_sets() {
   attempt "sets" load_sets
 }
 
+# Members with a lifetime were put there by rules, not by a manifest: a set that is loaded anew keeps them. One that finds
+# no room is no reason to fail.
 load_sets() {
-  ipset -exist restore <sets.restore
+  kept=$(expiring)
+  ipset -exist restore <sets.restore || return 1
+  [ -z "$kept" ] || printf '%s\n' "$kept" | ipset -exist restore 2>/dev/null || :
+}
+
+expiring() {
+  while read -r verb aside name; do
+    [ "$verb" = swap ] || continue
+    ipset -q save "$name" | while read -r verb set member; do
+      case "$verb $member " in
+      *" timeout 0 "*) ;;
+      "add "*" timeout "*) echo "add $set $member" ;;
+      esac
+    done
+  done <sets.restore
 }
 
 restore_tables() {

@@ -107,6 +107,7 @@ function diffChains(
       ...(origin ? { origin } : {}),
     });
   }
+  differences.push(...neverTaken(key, chains, want));
   for (const [name, rules] of have?.chains ?? []) {
     if (want?.chains.has(name)) continue;
     differences.push({
@@ -117,6 +118,26 @@ function diffChains(
     });
   }
   return differences;
+}
+
+/**
+ * Chains that were rehearsed and that the rehearsal didn't read back whole: a tool that does nothing also answers 0.
+ * One rule may read back as several, never as none.
+ */
+function neverTaken(
+  key: string,
+  chains: readonly ManifestChain[],
+  want: TableSnapshot | undefined,
+): Difference[] {
+  return chains.flatMap(({ name, rules }) => {
+    const taken = want?.chains.get(name);
+    if (taken !== undefined && taken.length >= rules.length) return [];
+    const asked = rules.map(({ args }) => args);
+    const kind = taken === undefined ? ("missing" as const) : ("changed" as const);
+    return [
+      { driver: "iptables" as const, object: `${key}/${name}`, kind, ...lineDifference(asked, taken ?? []) },
+    ];
+  });
 }
 
 /** The first rule that the kernel lacks names the policy's line; a rule of several addresses reads back as several. */

@@ -7,8 +7,10 @@ import { blameRule } from "./blame.ts";
 import { isRuleLine, parseRefusal } from "./refusal.ts";
 import type { IptablesBackend } from "./tools.ts";
 
-const LOCK_TRIES = 5;
-const LOCK_FIRST_WAIT_MS = 100;
+const BUSY_TRIES = 5;
+const BUSY_FIRST_WAIT_MS = 100;
+/** somebody holds the lock, or changed the rule set in between: nothing was written, and nothing is wrong with the text */
+const BUSY_CODE = 4;
 
 /**
  * The restore tool reads on from the same stdin for ever: a whole table's text, COMMIT, a comment that `-v` makes it
@@ -38,15 +40,12 @@ export async function writeIptables(
     const result = await feed.send(script.text);
     if (result.ok) return;
     const refusal = parseRefusal(script.text, result.lines, result.linesBefore);
-    if (refusal.locked && attempt < LOCK_TRIES) {
-      await sleep(LOCK_FIRST_WAIT_MS * 2 ** (attempt - 1));
-    } else if (refusal.locked) {
-      throw unavailable(
-        at,
-        script,
-        "another program holds the xtables lock",
-        "find it by `fuser /run/xtables.lock`",
-      );
+    const isBusy = refusal.locked || result.code === BUSY_CODE;
+    if (isBusy && attempt < BUSY_TRIES) {
+      await sleep(BUSY_FIRST_WAIT_MS * 2 ** (attempt - 1));
+    } else if (isBusy) {
+      const why = refusal.locked ? "another program holds the xtables lock" : refusal.reason;
+      throw unavailable(at, script, why, "find who is at the rules by `fuser /run/xtables.lock`");
     } else if (result.why === "timeout") {
       throw unavailable(
         at,
