@@ -4,7 +4,10 @@ import type { IptablesBackend } from "../drivers/iptables/tools.ts";
 import { iptablesTool } from "../drivers/iptables/tools.ts";
 import type { Namespace } from "../exec/namespace.ts";
 
-export type IptablesAbilities = Pick<Capabilities, "iptables" | "ipv6" | "recentMaxHits" | "targets">;
+export type IptablesAbilities = Pick<
+  Capabilities,
+  "iptables" | "ipv6" | "recentMaxHits" | "recentListSize" | "targets"
+>;
 
 /** The limits that kernels have had: 20 (before 3.19), 255, 65,535 (from about 6.11); distributions set others. */
 const HIT_COUNTS = [65_535, 1000, 400, 255, 20];
@@ -61,7 +64,17 @@ async function probeBackend(
     firstTaken(HIT_COUNTS, (hits) => tries(4, [recentRule(hits)])),
     takenTargets((rules) => tries(4, rules)),
   ]);
-  return { iptables, ipv6, recentMaxHits: recentMaxHits ?? 0, targets };
+  const recentListSize = await readListSize(room); // its module is there by now
+  return {
+    ...{ iptables, ipv6, recentMaxHits: recentMaxHits ?? 0, targets },
+    ...(recentListSize && { recentListSize }),
+  };
+}
+
+async function readListSize(room: Namespace): Promise<number | undefined> {
+  const said = await room.run("cat", ["/sys/module/xt_recent/parameters/ip_list_tot"]).catch(() => undefined);
+  const size = Number(said?.stdout.trim() || Number.NaN);
+  return size > 0 ? size : undefined;
 }
 
 /** `iptables v1.8.9 (nf_tables)`; before 1.8 there was only legacy, and it said nothing of it */

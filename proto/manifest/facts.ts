@@ -13,6 +13,8 @@ export const capabilities = z.strictObject({
   setTypes: z.array(z.string()),
   /** the largest `--hitcount` that `-m recent` takes; 0 where the match is missing */
   recentMaxHits: z.int().min(0),
+  /** how many addresses a list of `-m recent` remembers; absent where it can't be read, and in facts of older agents */
+  recentListSize: z.int().min(1).optional(),
   /** targets that the kernel takes, of those Sluice itself uses: CLASSIFY, MARK, LOG, NFLOG */
   targets: z.array(z.string()),
 });

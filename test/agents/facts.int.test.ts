@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { furnish } from "@sluice/agents/converge/rehearsal-room";
@@ -53,7 +53,7 @@ test("probing changes nothing in the live namespace", async () => {
 });
 
 test("a capability is there exactly if the kernel takes the thing", async () => {
-  const { qdiscs, setTypes, recentMaxHits } = capabilities.parse(found.capabilities);
+  const { qdiscs, setTypes, recentMaxHits, recentListSize } = capabilities.parse(found.capabilities);
   for (const kind of ["htb", "prio", "netem", "fq_codel", "pfifo", "hfsc"]) {
     expect([kind, await isTaken(`tc qdisc add dev eth0 root handle 7: ${kind}`)]).toEqual([
       kind,
@@ -70,6 +70,8 @@ test("a capability is there exactly if the kernel takes the thing", async () => 
     isTaken(`iptables -A INPUT -m recent --name t${hits} --rcheck --hitcount ${hits}`);
   expect(await recent(recentMaxHits)).toBe(true);
   expect(await recent(65_536)).toBe(false);
+  const parameter = await readFile("/sys/module/xt_recent/parameters/ip_list_tot", "utf8").catch(() => "");
+  expect(recentListSize).toBe(parameter === "" ? undefined : Number(parameter));
 });
 
 test("equal servers give equal facts", async () => {

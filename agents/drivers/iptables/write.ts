@@ -9,7 +9,7 @@ import type { IptablesBackend } from "./tools.ts";
 
 const BUSY_TRIES = 5;
 const BUSY_FIRST_WAIT_MS = 100;
-/** somebody holds the lock, or changed the rule set in between: nothing was written, and nothing is wrong with the text */
+/** without a word of what is wrong: somebody was at the rules, and nothing was written */
 const BUSY_CODE = 4;
 
 /**
@@ -40,11 +40,11 @@ export async function writeIptables(
     const result = await feed.send(script.text);
     if (result.ok) return;
     const refusal = parseRefusal(script.text, result.lines, result.linesBefore);
-    const isBusy = refusal.locked || result.code === BUSY_CODE;
+    const isBusy = refusal.locked || (result.code === BUSY_CODE && result.lines.length === 0);
     if (isBusy && attempt < BUSY_TRIES) {
       await sleep(BUSY_FIRST_WAIT_MS * 2 ** (attempt - 1));
     } else if (isBusy) {
-      const why = refusal.locked ? "another program holds the xtables lock" : refusal.reason;
+      const why = refusal.locked ? "another program holds the xtables lock" : `${script.tool} answers 4`;
       throw unavailable(at, script, why, "find who is at the rules by `fuser /run/xtables.lock`");
     } else if (result.why === "timeout") {
       throw unavailable(

@@ -8,6 +8,7 @@ export interface RelevantFacts {
   ipv6: boolean;
   ifb: boolean;
   recentMaxHits: number;
+  recentListSize?: number;
   qdiscs: string[];
   filters: string[];
   setTypes: string[];
@@ -22,6 +23,7 @@ export function relevantFacts({ capabilities, devices, foreign }: Facts): Releva
     ipv6: capabilities.ipv6,
     ifb: capabilities.ifb,
     recentMaxHits: capabilities.recentMaxHits,
+    ...(capabilities.recentListSize && { recentListSize: capabilities.recentListSize }),
     qdiscs: sorted(capabilities.qdiscs),
     filters: sorted(capabilities.filters),
     setTypes: sorted(capabilities.setTypes),

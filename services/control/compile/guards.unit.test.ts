@@ -1,7 +1,7 @@
 import type { PolicyGuard } from "@sluice/proto/policy/document";
 import { expect, test } from "vitest";
 import { compile } from "./compile.ts";
-import { documentWith, guardWith, inputWith, restoreText } from "./test-input.ts";
+import { documentWith, factsWith, guardWith, inputWith, restoreText } from "./test-input.ts";
 
 function guardText(parts: Partial<PolicyGuard> = {}): string[] {
   const result = compile(inputWith([documentWith({ guards: [guardWith(parts)] })]));
@@ -29,6 +29,18 @@ test("the ladder is the classic one, but for its names, and doesn't count what c
   expect(text[at + 1]).toBe("-m set --match-set sl-reach-4 src -j RETURN");
   expect(text.slice(at + 2, at + 11).map(asClassic)).toEqual(classic);
   expect(text.slice(-2).map(asClassic)).toEqual(classicBan);
+});
+
+test("how many addresses the kernel remembers is told once, where it is known", () => {
+  const documents = [documentWith({ guards: [guardWith(), guardWith({ name: "imap", ports: ["143"] })] })];
+  const warnings = (facts: Parameters<typeof factsWith>[0]) => {
+    const result = compile(inputWith(documents, { facts: factsWith(facts) }));
+    return result.ok ? result.warnings : [];
+  };
+  expect(warnings({ recentListSize: 100 })).toEqual([
+    expect.stringContaining("web-edge:19: a guard remembers 100 addresses here, then forgets the oldest"),
+  ]);
+  expect(warnings({})).toEqual([]);
 });
 
 test("a ban that isn't renewed only looks", () => {

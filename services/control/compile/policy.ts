@@ -48,6 +48,7 @@ export function addPolicy(assembly: Assembly, asWritten: PolicyDocument, report:
 
   assembly.sets.push(...compileSets(document, scope.findSet, input.facts, families, report));
   const blocks = knownBlocks(assembly, document, report);
+  tellListSize(assembly, document, report);
   const guards = document.guards.map((guard) => compileGuard(guard, scope.recentMaxHits, report));
   const written = compileChains(document.policy, document.firewall.chains, scope);
   const guardChains = guards.flatMap(({ chains }) => chains);
@@ -150,6 +151,16 @@ function addBlocks(assembly: Assembly, blocks: readonly Block[]): void {
       if (!dispatch.blocks.some((block) => block.list === list))
         dispatch.blocks.push({ list, families, origin });
     }
+}
+
+/** Of guards: once for a policy, since a longer list is a matter of the server alone. */
+function tellListSize({ input }: Assembly, { guards: [first] }: PolicyDocument, report: Reporter): void {
+  const { recentListSize } = input.facts.capabilities;
+  if (first === undefined || recentListSize === undefined) return;
+  report.warn(
+    { line: first.line, path: `guards.${first.name}` },
+    `a guard remembers ${recentListSize} addresses here, then forgets the oldest (ip_list_tot of the kernel's xt_recent)`,
+  );
 }
 
 function addGuards(assembly: Assembly, guards: readonly CompiledGuard[]): void {
