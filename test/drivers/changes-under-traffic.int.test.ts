@@ -1,6 +1,5 @@
 import type { Script } from "@sluice/agents/drivers/driver";
 import { createIpsetDriver } from "@sluice/agents/drivers/ipset/driver";
-import { renderMembers } from "@sluice/agents/drivers/ipset/render";
 import { createIptablesDriver } from "@sluice/agents/drivers/iptables/driver";
 import { createTcDriver } from "@sluice/agents/drivers/tc/driver";
 import type { Namespace } from "@sluice/agents/exec/namespace";
@@ -135,7 +134,8 @@ async function change(n: number): Promise<void> {
   if (n % 10 < 7) {
     const address = `192.0.2.${n % 250}`;
     const isThere = Math.floor(n / 250) % 2 === 1;
-    await ipset.write(server, renderMembers("sl-busy", isThere ? [] : [address], isThere ? [address] : []));
+    const text = `${isThere ? "del" : "add"} -exist sl-busy ${address}\n`;
+    await ipset.write(server, { driver: "ipset", what: "a member", tool: "ipset", text });
   } else if (n % 10 < 9) {
     const { driver } = backends[n % 2] ?? backends[0] ?? { driver: undefined };
     const rules = Array.from({ length: n % 3 }, (_, index) => `-A SL-busy -s 192.0.2.${index} -j DROP\n`);
