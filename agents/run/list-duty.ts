@@ -22,7 +22,7 @@ const NOTHING: Target = { sets: [], chains: [], hooks: [], devices: [], external
 
 /** The live lists, from the link into the kernel. */
 export function createListDuty(
-  parts: AgentParts,
+  parts: Pick<AgentParts, "live" | "drivers" | "state" | "clock" | "log">,
   options: { link: AgentLink; target(): Target | undefined; protect(): readonly string[] },
 ): ListDuty {
   const log = (message: string) => parts.log(message);

@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { sha256Hex } from "@sluice/proto/base/digest";
 import { messageOf } from "@sluice/proto/base/errors";
-import { type ZodType, z } from "zod";
+import type { ZodType } from "zod";
+import { z } from "zod";
 import { removeDurably, writeFileAtomically } from "./atomic-file.ts";
 
 /**

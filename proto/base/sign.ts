@@ -75,7 +75,7 @@ export function openMessage<T>(
   const pinned = Object.hasOwn(keys, kid) ? keys[kid] : undefined;
   if (pinned === undefined)
     return { ok: false, reason: `signed by an unknown key ${kid.slice(0, KID_SHOWN)}` };
-  const publicKey = readPublicKey(pinned);
+  const publicKey = publicKeyIn(keys, pinned);
   if (publicKey === undefined) return { ok: false, reason: `the pinned key ${kid} can't be read` };
   if (!verify(null, signedBytes(domain, body), publicKey, Buffer.from(sig, "base64")))
     return { ok: false, reason: "wrong signature" };
@@ -83,6 +83,16 @@ export function openMessage<T>(
   if (!inner.success)
     return { ok: false, reason: `signed, but not of the expected shape: ${z.prettifyError(inner.error)}` };
   return { ok: true, value: inner.data };
+}
+
+/** Reading a key costs half of what checking a signature with it does, and a set has few. */
+const readKeys = new WeakMap<KeySet, Map<string, KeyObject | undefined>>();
+
+function publicKeyIn(keys: KeySet, pinned: string): KeyObject | undefined {
+  const known = readKeys.get(keys) ?? new Map<string, KeyObject | undefined>();
+  readKeys.set(keys, known);
+  if (!known.has(pinned)) known.set(pinned, readPublicKey(pinned));
+  return known.get(pinned);
 }
 
 /** An Ed25519 public key (SPKI, base64); undefined where the text is none. */

@@ -6,6 +6,7 @@ import { type Lab, startLab } from "@sluice/infra/lab/start-lab";
 import { environmentIn } from "@sluice/infra/net/namespace";
 import { makePrivateDirectory } from "@sluice/infra/process/private-directory";
 import { waitUntil } from "@sluice/infra/process/wait-until";
+import { LIST_CHANGE_MAX } from "@sluice/proto/api/lists";
 import type { RolloutView } from "@sluice/proto/api/rollouts";
 import { listSet } from "@sluice/proto/base/names";
 import type { BenchContext } from "./bench.ts";
@@ -16,24 +17,43 @@ const PATIENCE_MS = 60_000;
 const REASON = "to be measured";
 
 /** A lab of this benchmark's own, in namespaces of unique names. */
-export async function startBenchLab(context: BenchContext, owner: AsyncDisposableStack): Promise<Lab> {
-  context.progress("starting a lab of four servers");
+export async function startBenchLab(
+  context: BenchContext,
+  owner: AsyncDisposableStack,
+  { servers = 4 } = {},
+): Promise<Lab> {
+  context.progress(`starting a lab of ${servers} ${servers === 1 ? "server" : "servers"}`);
   const folder = owner.use(makePrivateDirectory("bench"));
   const agentProgram = await buildAgent();
   const { signal } = context;
-  return owner.use(await startLab({ folder: join(folder.path, "lab"), agentProgram, signal }));
+  return owner.use(await startLab({ folder: join(folder.path, "lab"), agentProgram, signal, servers }));
 }
 
 /** A list of so many addresses, blocked on every server by a policy of its own; returns the kernel's set. */
 export async function blockList(lab: Lab, list: string, entries: number): Promise<string> {
   await lab.client.lists.create.mutate({ list, reason: REASON });
-  await lab.client.lists.change.mutate({ list, add: addresses(entries), reason: REASON });
+  await addToList(lab, list, addresses(entries));
   const text = `policy: ${list}\ntargets: { servers: ["*"] }\nblocks: [${list}]\nreach: [tcp/22]\n`;
   await applyPolicy(lab, text);
   await completed(lab, await startRollout(lab, list));
+  return await untilHeld(lab, list, entries);
+}
+
+/** As many calls as it takes. */
+export async function addToList(lab: Lab, list: string, add: readonly string[]): Promise<void> {
+  for (let from = 0; from < add.length; from += LIST_CHANGE_MAX)
+    await lab.client.lists.change.mutate({
+      list,
+      add: add.slice(from, from + LIST_CHANGE_MAX),
+      reason: REASON,
+    });
+}
+
+/** Returns the kernel's set, once it holds so many on every server. */
+export async function untilHeld(lab: Lab, list: string, entries: number): Promise<string> {
   const set = listSet(list, 4);
   for (const server of serverNamespaces(lab)) {
-    await waitUntil(`${entries} entries in ${server.name}`, PATIENCE_MS, async () =>
+    await waitUntil(`${entries} entries in ${server.name}`, PATIENCE_MS + entries, async () =>
       (await raw(server, "ipset", ["list", "-t", set])).includes(`Number of entries: ${entries}\n`),
     );
   }

@@ -6,6 +6,9 @@ import { changes } from "./changes.ts";
 import { drift } from "./drift.ts";
 import { idle } from "./idle.ts";
 import { listAdd } from "./list-add.ts";
+import { listMessage } from "./list-message.ts";
+import { listSet } from "./list-set.ts";
+import { massBlock } from "./mass-block.ts";
 import { noChange } from "./no-change.ts";
 import { rollout } from "./rollout.ts";
 
@@ -16,7 +19,10 @@ export const BENCHES: readonly Bench[] = [
   changes,
   drift,
   noChange,
+  listSet,
+  listMessage,
   listAdd,
+  massBlock,
   rollout,
   idle,
 ];
