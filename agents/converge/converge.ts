@@ -1,5 +1,7 @@
 import { messageOf, SluiceError } from "@sluice/proto/base/errors";
 import type { ApplyStats, Refusal } from "@sluice/proto/wire/report";
+import { describeTaken } from "../takeover/taken.ts";
+import { givingBackScripts, type Handover, withTrees } from "../takeover/takeover.ts";
 import { apply, isEmpty, removeOldSets } from "./apply.ts";
 import { confirm, isPathUp } from "./confirm.ts";
 import type { Deadline } from "./deadline.ts";
@@ -68,11 +70,21 @@ export async function converge(
   async function end(outcome: Settled): Promise<void> {
     await parts.at?.("settle");
     if (!(await settle(outcome))) return;
+    const held = outcome.kind === "confirmed" ? issued.manifest : before?.manifest;
+    await parts.takeover.settle(held?.takeover);
     await parts.at?.("close");
     await closeJournal(parts);
   }
 
-  const target = targetOf(issued.manifest, parts.local(), parts.listMembers, before?.manifest);
+  const bare = targetOf(issued.manifest, parts.local(), parts.listMembers, before?.manifest);
+  let handover: Handover;
+  try {
+    handover = await parts.takeover.look(bare, before?.target);
+  } catch (error) {
+    if (isUnavailable(error)) return { kind: "waits", reason: messageOf(error) };
+    return await refused(refusalOf("preflight", error));
+  }
+  const target = withTrees(bare, handover.givingBack);
   const rehearsed = await step("rehearse", () => rehearseOnce(parts, target, before));
   if (!rehearsed.ok) return await refused(rehearsed.refusal);
   const { want } = rehearsed;
@@ -82,13 +94,20 @@ export async function converge(
     for (const text of tested.unknown) parts.log("a test can't be told", { test: text });
   }
   const { issue, manifest } = issued;
-  const next: Standing = { issue, manifest, target: withoutMembers(target), want };
+  // not what was given back: from here on that is others' again
+  const held = { ...bare, devices: manifest.devices };
+  const next: Standing = { issue, manifest, target: withoutMembers(held), want };
 
   let plan: Plan;
   let inTheWay: string[] = [];
   try {
     plan = renderAll(drivers, target, want, await readAll(drivers, live, target));
-    if (!isEmpty(plan)) inTheWay = await step("preflight", () => parts.preflight(target, before?.target));
+    plan.remove.push(...givingBackScripts(handover, target));
+    if (!isEmpty(plan))
+      inTheWay = await step("preflight", async () => [
+        ...(await parts.preflight(target, before?.target)),
+        ...(await parts.takeover.distrust(handover)),
+      ]);
   } catch (error) {
     // a lock that is held or a tool that hangs may be gone in a moment
     if (isUnavailable(error)) return { kind: "waits", reason: messageOf(error) };
@@ -108,7 +127,7 @@ export async function converge(
   let deadline: Deadline;
   try {
     deadline = await step("journal", () =>
-      openJournal(parts, issued, { before: before?.target, after: target }),
+      openJournal(parts, issued, { before: before?.target, after: target, held, handover }),
     );
   } catch (error) {
     await parts.undo.runner.revert().catch(() => undefined); // a runner that watches is sent home
@@ -131,7 +150,7 @@ export async function converge(
   } catch (error) {
     const origin = error instanceof ProbeFailed ? { origin: error.origin } : {};
     const why = { ...refusalOf(at, error), ...origin };
-    const refusal = await revert(parts, why, { from: manifest, before });
+    const refusal = await revert(parts, why, { from: manifest, before, handover });
     await end({ kind: "reverted", refusal, stats });
     return { kind: "reverted", refusal, stats };
   }
@@ -142,8 +161,13 @@ export async function converge(
     parts.log(`old sets are still there: ${String(error)}`);
     return 0;
   });
-  await end({ kind: "confirmed", stats, standing: next });
-  return { kind: "confirmed", stats, standing: next };
+  const taken = handover.taking.map(describeTaken);
+  const outcome: Settled = {
+    ...{ kind: "confirmed", stats, standing: next },
+    ...(taken.length > 0 && { taken }),
+  };
+  await end(outcome);
+  return outcome;
 }
 
 function isUnavailable(error: unknown): boolean {

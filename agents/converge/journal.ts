@@ -2,6 +2,7 @@ import type { Refusal } from "@sluice/proto/wire/report";
 import type { Target } from "../drivers/driver.ts";
 import { bootId } from "../state/process-id.ts";
 import type { Journal } from "../state/schemas.ts";
+import { type Handover, withTrees } from "../takeover/takeover.ts";
 import { buildOnBare, NOTHING, renderHeld } from "../undo/render-held.ts";
 import { renderUndo } from "../undo/render-undo.ts";
 import { type Deadline, openDeadline } from "./deadline.ts";
@@ -16,13 +17,16 @@ import { withoutMembers } from "./target.ts";
 export async function openJournal(
   parts: ConvergeParts,
   issued: Issued,
-  change: { before: Target | undefined; after: Target },
+  /** `held` is what a boot fills in once it is confirmed: `after` without what is given back */
+  change: { before: Target | undefined; after: Target; held: Target; handover: Handover },
 ): Promise<Deadline> {
   const { undo, state, clock } = parts;
-  const previous = change.before ?? NOTHING;
+  const { handover, held } = change;
+  const previous = withTrees(change.before ?? NOTHING, handover.taking);
   const { tool, script, folder } = undo;
-  const files = renderUndo({ previous, next: change.after, tcBuild: buildOnBare, tool });
-  await folder.prepare(script, files, renderHeld(withoutMembers(change.after), { tool, script }), undo.agent);
+  await parts.takeover.keep(handover);
+  const files = renderUndo({ previous, next: change.after, tcBuild: buildOnBare, handover, tool });
+  await folder.prepare(script, files, renderHeld(withoutMembers(held), { tool, script }), undo.agent);
   await parts.at?.("record");
   await state.journal.write({
     ...issued.issue,

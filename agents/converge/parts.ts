@@ -1,10 +1,11 @@
 import type { Manifest } from "@sluice/proto/manifest/manifest";
-import type { ApplyStats, Refusal } from "@sluice/proto/wire/report";
+import type { ApplyStats, Refusal, TakenOver } from "@sluice/proto/wire/report";
 import type { Target } from "../drivers/driver.ts";
 import type { Namespace } from "../exec/namespace.ts";
 import type { AgentLink } from "../link/link.ts";
 import type { Issue } from "../state/schemas.ts";
 import type { StateFolder } from "../state/state-folder.ts";
+import type { Takeover } from "../takeover/takeover.ts";
 import type { HeldFolder } from "../undo/held-folder.ts";
 import type { Runner } from "../undo/runner.ts";
 import type { AgentMark, UndoFolder } from "../undo/undo-folder.ts";
@@ -25,6 +26,7 @@ export interface ConvergeParts {
   runTests: RunTests;
   /** looks for what is foreign and in the way, in the live namespace */
   preflight: Preflight;
+  takeover: Takeover;
   warnings: Warnings;
   local(): Local;
   /** this server's addresses that can be dialled from elsewhere */
@@ -116,7 +118,7 @@ export interface Before {
 }
 
 export type Outcome =
-  | { kind: "confirmed"; stats: ApplyStats; standing: Standing }
+  | { kind: "confirmed"; stats: ApplyStats; standing: Standing; taken?: TakenOver[] | undefined }
   | { kind: "refused"; refusal: Refusal; stats: ApplyStats }
   | { kind: "reverted"; refusal: Refusal; stats: ApplyStats }
   /** nothing was touched; it is to be tried again */

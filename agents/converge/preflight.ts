@@ -1,4 +1,5 @@
 import type { Target } from "../drivers/driver.ts";
+import { claimedOf, claimsIn, holdClaimed } from "../drivers/iptables/claims.ts";
 import type { IptablesSnapshot } from "../drivers/iptables/snapshot.ts";
 import { foreignIngress, foreignRoots } from "../drivers/tc/foreign.ts";
 import type { TcSnapshot } from "../drivers/tc/snapshot.ts";
@@ -15,7 +16,11 @@ export function createPreflight(look: {
 }): Preflight {
   return async (target, before) => {
     const [iptables, tc] = await Promise.all([look.iptables(target), look.tc(target)]);
-    return [...foreignUses(target, iptables), ...foreignDevices(target, before, tc)];
+    return [
+      ...foreignUses(target, iptables),
+      ...heldClaims(target, iptables),
+      ...foreignDevices(target, before, tc),
+    ];
   };
 }
 
@@ -38,13 +43,29 @@ function foreignUses(target: Target, { tables }: IptablesSnapshot): string[] {
   return reasons;
 }
 
+/** Rules of others that would keep a claimed chain from going. */
+function heldClaims({ takeover = [] }: Target, { tables }: IptablesSnapshot): string[] {
+  return [...tables.values()].flatMap((table) => {
+    const claimed = claimedOf(claimsIn(takeover, table.family, table.table), table);
+    const holding = claimed === undefined ? [] : holdClaimed(claimed, table);
+    return holding.map(
+      ({ chain, rule }) =>
+        `ip${table.family}/${table.table} ${chain} isn't claimed, and its rule leads to a chain that is: ${rule}`,
+    );
+  });
+}
+
 function foreignDevices(target: Target, before: Target | undefined, tc: TcSnapshot): string[] {
   const wasOurs = before?.devices ?? [];
+  const isClaimed = (device: string) =>
+    target.takeover?.some((one) => one.what === "qdisc" && one.device === device) ?? false;
   return [
-    ...foreignRoots(target.devices, wasOurs, tc).map(
-      ({ device, root }) =>
-        `${device} has a root qdisc that isn't ours (${root.kind} ${root.handle}): remove it, or leave the device out`,
-    ),
+    ...foreignRoots(target.devices, wasOurs, tc)
+      .filter(({ device }) => !isClaimed(device))
+      .map(
+        ({ device, root }) =>
+          `${device} has a root qdisc that isn't ours (${root.kind} ${root.handle}): remove it, leave the device out, or claim it by takeover: [{ qdisc: ${device} }]`,
+      ),
     ...foreignIngress(target.devices, wasOurs, tc).map(
       ({ device, qdisc }) =>
         `${device} has an ingress hook that isn't ours (${qdisc.kind} ${qdisc.handle}): remove it, or leave its ingress out`,

@@ -1,6 +1,8 @@
 import { messageOf } from "@sluice/proto/base/errors";
 import { EMPTY_MANIFEST, type Manifest } from "@sluice/proto/manifest/manifest";
 import type { Refusal } from "@sluice/proto/wire/report";
+import type { Script, Target } from "../drivers/driver.ts";
+import { givingBackScripts, type Handover, withTrees } from "../takeover/takeover.ts";
 import { noteRefusal } from "./journal.ts";
 import { readAll, renderAll, writeScripts } from "./kernel.ts";
 import type { Before, ConvergeParts } from "./parts.ts";
@@ -14,7 +16,7 @@ import { targetOf } from "./target.ts";
 export async function revert(
   parts: ConvergeParts,
   refusal: Refusal,
-  change: { from: Manifest; before: Before | undefined },
+  change: { from: Manifest; before: Before | undefined; handover: Handover },
 ): Promise<Refusal> {
   await parts.at?.("give up");
   await noteRefusal(parts, refusal).catch(() => undefined); // a full disk is no reason to keep a bad change
@@ -35,12 +37,28 @@ export async function revert(
 
 async function goBack(
   parts: ConvergeParts,
-  { from, before }: { from: Manifest; before: Before | undefined },
+  { from, before, handover }: { from: Manifest; before: Before | undefined; handover: Handover },
 ): Promise<void> {
   const { drivers, live } = parts;
-  const target = targetOf(before?.manifest ?? EMPTY_MANIFEST, parts.local(), parts.listMembers, from);
+  const bare = targetOf(before?.manifest ?? EMPTY_MANIFEST, parts.local(), parts.listMembers, from);
+  const target = withTrees(bare, handover.taking);
   const plan = renderAll(drivers, target, undefined, await readAll(drivers, live, target));
-  await writeScripts(drivers, live, [...plan.build, ...plan.remove, ...plan.removeSets]);
+  const gone = await goneOf(parts, target, from, handover);
+  await writeScripts(drivers, live, [...plan.build, ...plan.remove, ...gone, ...plan.removeSets]);
+}
+
+/** What the change had taken from others already. */
+async function goneOf(
+  parts: ConvergeParts,
+  back: Target,
+  from: Manifest,
+  handover: Handover,
+): Promise<Script[]> {
+  if (handover.taking.length === 0) return [];
+  const claims = targetOf(from, parts.local(), parts.listMembers);
+  const standing = await parts.takeover.standing(claims);
+  const givingBack = handover.taking.filter(({ claim }) => !standing.some((one) => one.claim === claim));
+  return givingBackScripts({ taking: [], givingBack }, back);
 }
 
 function more(refusal: Refusal, what: string): Refusal {

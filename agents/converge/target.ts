@@ -37,6 +37,7 @@ export function targetOf(
     hooks: manifest.hooks,
     devices: withReleased(manifest.devices, before?.devices ?? []),
     external: manifest.external,
+    ...(manifest.takeover && { takeover: manifest.takeover }),
   };
 }
 

@@ -5,6 +5,7 @@ import type {
   ManifestDevice,
   ManifestExternal,
   ManifestHook,
+  ManifestTakeover,
   Origin,
 } from "@sluice/proto/manifest/manifest";
 import type { Namespace } from "../exec/namespace.ts";
@@ -82,6 +83,8 @@ export interface Target {
   hooks: readonly ManifestHook[];
   devices: readonly ManifestDevice[];
   external: ManifestExternal;
+  /** what of others is claimed: what stands of it is as wrong as what is extra of ours */
+  takeover?: readonly ManifestTakeover[] | undefined;
 }
 
 /** What one tool is fed in one commit. */

@@ -18,6 +18,7 @@ import { aroundOf } from "../packets/around.ts";
 import { runTests } from "../packets/run-tests.ts";
 import { processIdOf, uptimeMs } from "../state/process-id.ts";
 import type { StateFolder } from "../state/state-folder.ts";
+import { createTakeover } from "../takeover/takeover.ts";
 import { heldFolder } from "../undo/held-folder.ts";
 import { createRunner } from "../undo/runner.ts";
 import { undoFolder } from "../undo/undo-folder.ts";
@@ -82,12 +83,24 @@ export function createAgentParts(around: Surroundings, known: () => Known): Agen
   if (self === undefined) throw new Error("/proc doesn't show this process");
   const { SLUICE_AGENT_RUN: mark, ...runnerEnv } = env;
   const drivers = [createIpsetDriver(), iptables, tc];
+  const openRoom = createOpenRoom(backend, () => known().facts.devices);
   return {
     live,
     drivers,
     runTests: (tests, target, want) =>
       runTests({ backend, drivers, ...aroundOf(live, known().facts.devices) }, tests, target, want),
-    openRoom: createOpenRoom(backend, () => known().facts.devices),
+    openRoom,
+    takeover: createTakeover({
+      ...{ live, openRoom, backend, kept: state.taken },
+      iptables: (target) => iptables.read(live, target),
+      tc: {
+        read: tc.read,
+        async build(at, target) {
+          for (const script of tc.render(target, undefined, await tc.read(at, target)).build)
+            await tc.write(at, script);
+        },
+      },
+    }),
     preflight: createPreflight({
       iptables: (target) => iptables.read(live, target),
       tc: (target) => tc.read(live, target),

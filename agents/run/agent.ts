@@ -221,6 +221,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       await holding.giveUp(issue, result, recovered.refusal);
       await link.report({ ...outcome, refusal: recovered.refusal });
     }
+    const held = holding.applied();
+    const parsed = held && parseManifest(held.manifest, held.digest);
+    if (parsed?.ok) await base.takeover.settle(parsed.manifest.takeover);
     await close();
   }
 

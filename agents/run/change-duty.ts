@@ -220,6 +220,7 @@ function outcomeReport(issue: Issue, outcome: Settled): ReportBody {
     ...issue,
     result: outcome.kind,
     ...("refusal" in outcome ? { refusal: outcome.refusal } : {}),
+    ...("taken" in outcome && outcome.taken ? { taken: outcome.taken } : {}),
     stats: outcome.stats,
   };
 }

@@ -11,6 +11,7 @@ import type { Namespace } from "../exec/namespace.ts";
 import { lockHolder } from "../state/lock.ts";
 import { readOr } from "../state/record-file.ts";
 import type { StateFolder } from "../state/state-folder.ts";
+import { giveAllBack } from "../takeover/give-back.ts";
 import { heldFolder } from "../undo/held-folder.ts";
 import { createRunner } from "../undo/runner.ts";
 import { undoFolder } from "../undo/undo-folder.ts";
@@ -18,7 +19,7 @@ import { undoFolder } from "../undo/undo-folder.ts";
 /**
  * Takes everything of ours out of the kernel, and nothing else: jumps, chains (in both backends), sets, the trees of
  * owned devices, IFBs. A change that is under way is undone first, so that its runner doesn't bring anything back; a boot
- * brings nothing back either. Afterwards the agent doesn't start here until it is enrolled anew. Returns what was removed.
+ * brings nothing back either. What was taken over is given back. Afterwards the agent doesn't start here until it is enrolled anew. Returns what was removed.
  */
 export async function uninstall(
   state: StateFolder,
@@ -39,8 +40,17 @@ export async function uninstall(
     removed.push(...(await removeAll(driver, live, target)));
     await driver.close(live);
   }
-  for (const file of [state.journal, state.applied, state.previous, state.refused, state.paused, state.hits])
-    await file.remove();
+  removed.push(...(await giveAllBack(live, (await readOr(state.taken, () => undefined)) ?? [])));
+  const files = [
+    state.taken,
+    state.journal,
+    state.applied,
+    state.previous,
+    state.refused,
+    state.paused,
+    state.hits,
+  ];
+  for (const file of files) await file.remove();
   await heldFolder(state.held).clear();
   await undo.clear();
   await state.uninstalled.write({ at: new Date().toISOString() });

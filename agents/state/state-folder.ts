@@ -1,7 +1,9 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { z } from "zod";
 import { type SavedTally, savedTally } from "../hits/tally.ts";
 import { identity } from "../link/identity.ts";
+import { type Taken, taken } from "../takeover/taken.ts";
 import { recordFile } from "./record-file.ts";
 import {
   type Applied,
@@ -31,6 +33,8 @@ export function stateFolder(path: string) {
     /** what rules matched */
     hits: recordFile<SavedTally>(file("hits.json"), savedTally),
     uninstalled: recordFile(file("uninstalled.json"), uninstalled),
+    /** what was taken over, to be given back */
+    taken: recordFile<Taken[]>(file("taken.json"), z.array(taken)),
     /** the undo runner's own folder */
     undo: file("undo"),
     /** what is held, as a boot takes it */

@@ -2,6 +2,7 @@ import { sha256Hex } from "@sluice/proto/base/digest";
 import type { ManifestDevice } from "@sluice/proto/manifest/manifest";
 import type { Script, Target, TargetSet } from "../drivers/driver.ts";
 import { renderTc } from "../drivers/tc/render.ts";
+import { NO_HANDOVER } from "../takeover/takeover.ts";
 import { renderUndo, type UndoInput } from "./render-undo.ts";
 
 export const NOTHING: Target = {
@@ -22,7 +23,7 @@ export function renderHeld(
 ): Record<string, string> {
   const emptied = { ...NOTHING, sets: target.sets.map(emptiedOf) };
   const files = {
-    ...renderUndo({ previous: target, next: emptied, tcBuild: buildOnBare, tool }),
+    ...renderUndo({ previous: target, next: emptied, tcBuild: buildOnBare, tool, handover: NO_HANDOVER }),
     "undo.sh": script,
   };
   return { ...files, digest: `${sha256Hex(JSON.stringify(Object.entries(files).sort()))}\n` };

@@ -3,6 +3,9 @@ import { temporarySet } from "@sluice/proto/base/names";
 import type { ManifestDevice } from "@sluice/proto/manifest/manifest";
 import type { Script, Target, TargetSet } from "../drivers/driver.ts";
 import { addWords, createWords } from "../drivers/ipset/options.ts";
+import { backText, type Claimed, marksOf, takeText, united } from "../drivers/iptables/claims.ts";
+import { isRules } from "../takeover/taken.ts";
+import type { Handover } from "../takeover/takeover.ts";
 import { same } from "./plain-json.ts";
 import { renderTables } from "./render-tables.ts";
 
@@ -21,11 +24,12 @@ export interface UndoInput {
   tcBuild(device: ManifestDevice): readonly Script[];
   /** `iptables-nft`, `ip6tables-legacy-restore` … */
   tool(family: 4 | 6, verb?: "restore"): string;
+  handover: Handover;
 }
 
 /** By file name; every name that `undo.sh` reads is there, empty or not. */
 export function renderUndo(input: UndoInput): Record<string, string> {
-  return { ...renderSets(input), ...renderTables(input), ...renderDevices(input) };
+  return { ...renderSets(input), ...renderTables(input), ...renderDevices(input), ...renderForeign(input) };
 }
 
 function renderSets({ previous, next }: UndoInput): Record<string, string> {
@@ -91,6 +95,25 @@ function renderDevices({ previous, next, tcBuild }: UndoInput): Record<string, s
     devices: lines(devices),
     ...batches,
   };
+}
+
+/**
+ * What was taken is given back where it is gone; what was given back is taken again where it stands. A line of `foreign`
+ * names the tools, the table, when, and the file; its marks are beside it.
+ */
+function renderForeign({ handover, tool, previous }: UndoInput): Record<string, string> {
+  const files: Record<string, string> = {};
+  const list: string[] = [];
+  const add = (one: Claimed, when: "gone" | "stands", content: string) => {
+    const file = `foreign-${list.length}`;
+    files[file] = content;
+    files[`${file}.marks`] = lines(marksOf(one));
+    list.push(`${tool(one.family, "restore")} ${tool(one.family)} ${one.table} ${when} ${file}`);
+  };
+  const taking = united(handover.taking.filter(isRules));
+  for (const one of taking) add(one, "gone", backText(one, previous.hooks));
+  for (const one of united(handover.givingBack.filter(isRules))) add(one, "stands", takeText(one));
+  return { ...files, foreign: lines(list) };
 }
 
 /** Only with what is ours of it: a device that a change lets go stands in its target as a bare one. */

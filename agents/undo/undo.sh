@@ -2,7 +2,7 @@
 # Undoes a change that was not confirmed in time, started before the first write of the change, in a unit of its own. And
 # brings back at boot what was confirmed last: there is one way to what a server held, and this is it.
 #
-# 1. Needs sh, cat, sleep, kill, iptables, ipset, tc and ip. No Node, no network, no free disk: every file it writes is
+# 1. Needs sh, cat, grep, sleep, kill, iptables, ipset, tc and ip. No Node, no network, no free disk: every file it writes is
 #    there already and is overwritten in place, byte for byte as long.
 # 2. At the deadline (of the clock that nobody can set) it ends the agent and every process the agent started, and waits
 #    until they are gone: a stopped child that resumes would do the bad change again.
@@ -137,6 +137,16 @@ feed() {
   "$1" --noflush -w 5 <"$2"
 }
 
+# Each file whole or not at all, so one mark of it that stands says that all of it does.
+restore_foreign() {
+  while read -r restore command table when file; do
+    [ -n "$restore" ] || continue
+    stands=gone
+    "$command" -w 5 -t "$table" -S 2>/dev/null | grep -F -x -q -f "$file.marks" && stands=stands
+    [ "$stands" != "$when" ] || attempt "$file" feed "$restore" "$file"
+  done <foreign
+}
+
 restore_hooks() {
   while read -r command table hook chain at other; do
     [ -n "$command" ] || continue
@@ -204,6 +214,7 @@ restore() {
   restore_sets
   restore_tables
   restore_hooks
+  restore_foreign
   restore_tc
   drop_chains
   drop_sets

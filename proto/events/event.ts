@@ -2,7 +2,7 @@ import { z } from "zod";
 import { difference } from "../manifest/difference.ts";
 import { familyNumber } from "../manifest/manifest.ts";
 import { listEntry } from "../wire/list.ts";
-import { applyStats, culprit, refusal } from "../wire/report.ts";
+import { applyStats, culprit, refusal, takenOver } from "../wire/report.ts";
 
 /**
  * Every event there is: one recorded decision or outcome. The log is the truth, every table beside it can be rebuilt.
@@ -55,6 +55,7 @@ export const eventData = {
     manifest: z.string(),
     rollout: z.string().optional(),
     stats: applyStats.optional(),
+    taken: z.array(takenOver).optional(),
   }),
   ServerRefused: z.strictObject({
     server: z.string(),

@@ -164,6 +164,28 @@ export const manifestTest = z.strictObject({
   origin,
 });
 export type ManifestTest = z.infer<typeof manifestTest>;
+/** Something foreign that is claimed, each thing by its name: what stands of it goes, and its text is kept. */
+export const manifestTakeover = z.discriminatedUnion("what", [
+  z.strictObject({ what: z.literal("qdisc"), device: z.string().max(15), origin }),
+  z.strictObject({
+    what: z.literal("chain-policy"),
+    family: familyNumber,
+    table: tableName,
+    hook: hookName,
+    verdict: z.enum(["ACCEPT", "DROP"]),
+    origin,
+  }),
+  /** a built-in chain: the rules of others in it; another: the chain, and the rules in built-in chains that go to it */
+  z.strictObject({
+    what: z.literal("chain"),
+    family: familyNumber,
+    table: tableName,
+    chain: z.string().max(28),
+    origin,
+  }),
+  z.strictObject({ what: z.literal("table"), family: familyNumber, table: tableName, origin }),
+]);
+export type ManifestTakeover = z.infer<typeof manifestTakeover>;
 
 export const manifest = z.strictObject({
   v: z.literal(1),
@@ -176,6 +198,7 @@ export const manifest = z.strictObject({
   hooks: z.array(manifestHook),
   devices: z.array(manifestDevice),
   external: manifestExternal,
+  takeover: z.array(manifestTakeover).optional(),
   /** outgoing `address:port` or `[v6]:port`, must still work after the change */
   probes: z.array(z.strictObject({ tcp: z.string(), origin })),
   /** incoming, tried from outside */

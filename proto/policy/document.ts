@@ -193,6 +193,20 @@ export const policyDocument = z.strictObject({
     sets: z.array(z.strictObject({ name: z.string(), type: z.string(), line })),
   }),
   tests: z.array(policyTest),
+  /** what of other tools this policy claims, each thing by its name */
+  takeover: z.array(
+    z.discriminatedUnion("what", [
+      z.strictObject({ what: z.literal("qdisc"), device: z.string(), line }),
+      z.strictObject({
+        what: z.literal("chain-policy"),
+        hook: hookName,
+        verdict: z.enum(["accept", "drop"]),
+        line,
+      }),
+      z.strictObject({ what: z.literal("chain"), table: tableName, chain: z.string(), line }),
+      z.strictObject({ what: z.literal("table"), table: tableName, line }),
+    ]),
+  ),
   drift: z.enum(["repair", "report"]),
   deadlineMs: z.int().min(1000),
 });

@@ -13,6 +13,7 @@ import type { RuleNames } from "./rule-names.ts";
 import { readSets } from "./sets.ts";
 import { readShaping } from "./shaping.ts";
 import type { MapNode, SourceNode } from "./source-node.ts";
+import { readTakeover } from "./takeover.ts";
 import { readTargets } from "./targets.ts";
 import { readTests } from "./tests.ts";
 import { readVars } from "./vars.ts";
@@ -53,6 +54,7 @@ const SHAPE = {
   protect: "nested",
   external: "nested",
   tests: "nested",
+  takeover: "nested",
   drift: withDefault(oneOf(["repair", "report"]), "repair"),
   deadline: withDefault(duration("a time from 5s to 1h, such as 30s", 5_000, 3_600_000), 30_000),
 } as const;
@@ -99,6 +101,7 @@ function readPolicy(reader: Reader, root: SourceNode): PolicyDocument | undefine
     protect: readProtect(reader, part("protect"), vars),
     external,
     tests: readTests(reader, part("tests"), vars),
+    takeover: readTakeover(reader, part("takeover"), vars),
   };
   if (fields === undefined || targets === undefined) return undefined;
   const { policy, description, order, mode, drift, deadline } = fields;

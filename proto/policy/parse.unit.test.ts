@@ -70,6 +70,7 @@ test("what isn't said has its default", () => {
       protect: [],
       external: { chains: [], sets: [] },
       tests: [],
+      takeover: [],
       drift: "repair",
       deadlineMs: 30_000,
     },

@@ -45,6 +45,10 @@ export const refusal = z.strictObject({
 });
 export type Refusal = z.infer<typeof refusal>;
 
+/** Something foreign that a change took over, and the text that is kept of it. Long ones are cut: the server has all. */
+export const takenOver = z.strictObject({ what: z.string(), text: z.string() });
+export type TakenOver = z.infer<typeof takenOver>;
+
 /**
  * - `confirmed`: holds the new manifest, proven reachable (also when nothing had to be written: `stats.writes` is 0)
  * - `refused`: the kernel was not touched
@@ -64,6 +68,7 @@ export const reportBody = z.discriminatedUnion("kind", [
     result: outcomeResult,
     refusal: refusal.optional(),
     stats: applyStats.optional(),
+    taken: z.array(takenOver).optional(),
   }),
   z.strictObject({
     kind: z.literal("plan"),

@@ -109,6 +109,7 @@ async function prepare(previous: Target, next: Target, path = `${server.folder}/
   const agent = processIdOf(process.pid);
   if (agent === undefined) throw new Error("no /proc");
   const files = renderUndo({
+    handover: { taking: [], givingBack: [] },
     previous,
     next,
     tcBuild: () => TC_BUILD,

@@ -1,8 +1,15 @@
-import { FAMILIES } from "@sluice/proto/base/names";
+import { FAMILIES, type Family } from "@sluice/proto/base/names";
 import type { Difference } from "@sluice/proto/manifest/difference";
-import { type ManifestChain, type ManifestHook, type Origin, TABLES } from "@sluice/proto/manifest/manifest";
+import {
+  type ManifestChain,
+  type ManifestHook,
+  type Origin,
+  TABLES,
+  type TableName,
+} from "@sluice/proto/manifest/manifest";
 import type { Target } from "../driver.ts";
 import { lineDifference } from "../line-difference.ts";
+import { claimedDifferences, claimedOf, claimsIn } from "./claims.ts";
 import {
   type HookSnapshot,
   type IptablesSnapshot,
@@ -22,6 +29,7 @@ export function diffIptables(target: Target, want: IptablesSnapshot, have: Iptab
       return [
         ...diffChains(key, target.chains.filter(ofTable), want.tables.get(key), have.tables.get(key)),
         ...diffHooks(key, target.hooks.filter(ofTable), have.tables.get(key)),
+        ...diffClaimed(target, family, table, have),
       ];
     }),
   );
@@ -30,6 +38,12 @@ export function diffIptables(target: Target, want: IptablesSnapshot, have: Iptab
     return [...diffChains(key, [], undefined, table), ...diffHooks(key, [], table)];
   });
   return [...ours, ...leftovers];
+}
+
+function diffClaimed(target: Target, family: Family, table: TableName, have: IptablesSnapshot): Difference[] {
+  const claims = claimsIn(target.takeover ?? [], family, table);
+  const claimed = claimedOf(claims, have.tables.get(tableKey(family, table)));
+  return claimed === undefined ? [] : claimedDifferences(claimed);
 }
 
 /** Names of the chains whose rules differ, or that the kernel lacks. */

@@ -1,6 +1,6 @@
 import { CHAIN_PREFIX, DOCKER_USER, type Family, SET_PREFIX } from "@sluice/proto/base/names";
 import { HOOKS, TABLES, type TableName } from "@sluice/proto/manifest/manifest";
-import type { ForeignUse, HookSnapshot, TableSnapshot } from "./snapshot.ts";
+import type { ForeignRule, ForeignUse, HookSnapshot, TableSnapshot } from "./snapshot.ts";
 
 interface GrowingHook extends HookSnapshot {
   jumps: { chain: string; index: number }[];
@@ -12,10 +12,16 @@ interface Growing {
   hooks: Map<string, GrowingHook>;
   foreignChains: Set<string>;
   foreignUses: ForeignUse[];
+  foreign?: ForeignRule[];
 }
 
 /** Reads what `iptables-save` prints (without `-c`). Tables that Sluice doesn't know, such as `security`, are left out. */
-export function parseSave(family: Family, text: string): TableSnapshot[] {
+export function parseSave(
+  family: Family,
+  text: string,
+  /** the tables whose foreign rules are kept */
+  whole: readonly TableName[] = [],
+): TableSnapshot[] {
   const tables: TableSnapshot[] = [];
   let now: Growing | undefined;
   for (const line of text.split("\n")) {
@@ -24,6 +30,7 @@ export function parseSave(family: Family, text: string): TableSnapshot[] {
       now = undefined;
       if (table === undefined) continue;
       now = { chains: new Map(), hooks: new Map(), foreignChains: new Set(), foreignUses: [] };
+      if (whole.includes(table)) now.foreign = [];
       tables.push({ family, table, ...now });
     } else if (now !== undefined && line.startsWith(":")) {
       declare(now, line);
@@ -65,6 +72,7 @@ function addRule(now: Growing, line: string): void {
     counted.jumps.push({ chain: jump, index });
     return;
   }
+  now.foreign?.push({ chain: name, index: index - (counted?.jumps.length ?? 0), rule });
   const uses = usedByRule(rule);
   for (const used of uses) now.foreignUses.push({ chain: name, rule, uses: used });
   const goal = goalOf(rule);
@@ -72,7 +80,7 @@ function addRule(now: Growing, line: string): void {
 }
 
 /** What a rule goes to: a chain or a target. */
-function goalOf(rule: string): string | undefined {
+export function goalOf(rule: string): string | undefined {
   return /(?:^| )-[jg] (\S+)/.exec(rule)?.[1];
 }
 

@@ -1,7 +1,9 @@
 import { SluiceError } from "@sluice/proto/base/errors";
 import { FAMILIES, type Family } from "@sluice/proto/base/names";
+import { TABLES, type TableName } from "@sluice/proto/manifest/manifest";
 import type { Namespace } from "../../exec/namespace.ts";
 import type { Target } from "../driver.ts";
+import { claimsIn } from "./claims.ts";
 import { readLeftovers } from "./leftovers.ts";
 import { parseSave, unreadableTables } from "./parse.ts";
 import { type IptablesSnapshot, tableKey } from "./snapshot.ts";
@@ -22,7 +24,7 @@ export async function readIptables(
     ...FAMILIES.map((family) => save(at, target, backend, family)),
   ]);
   const tables = texts.flatMap(({ family, text, skip }) =>
-    parseSave(family, text).filter(({ table }) => !skip.includes(table)),
+    parseSave(family, text, claimed(target, family)).filter(({ table }) => !skip.includes(table)),
   );
   return { tables: new Map(tables.map((table) => [tableKey(table.family, table.table), table])), leftovers };
 }
@@ -36,11 +38,16 @@ async function save(at: Namespace, target: Target, backend: IptablesBackend, fam
   }
   const skip = unreadableTables(`${stdout}\n${stderr}`);
   const needed = [...target.chains, ...target.hooks].filter((object) => object.family === family);
-  const broken = skip.find((table) => needed.some((object) => object.table === table));
+  const tables = [...needed.map(({ table }) => table), ...claimed(target, family)];
+  const broken = skip.find((table) => tables.includes(table));
   if (broken !== undefined) {
     throw new SluiceError("REFUSED", `${tool}: table ${broken} holds chains that only nft can print`, {
       cure: `see \`nft list table ${family === 4 ? "ip" : "ip6"} ${broken}\`; move what another tool keeps there into a table of its own`,
     });
   }
   return { family, text: stdout, skip };
+}
+
+function claimed({ takeover = [] }: Target, family: Family): TableName[] {
+  return TABLES.filter((table) => claimsIn(takeover, family, table).length > 0);
 }

@@ -7,6 +7,7 @@ import {
   type TableName,
 } from "@sluice/proto/manifest/manifest";
 import type { Script, Steps, Target } from "../driver.ts";
+import { backText, type Claimed, claimedOf, claimsIn, takeText } from "./claims.ts";
 import { changedChains, hookFaults } from "./diff.ts";
 import { type IptablesSnapshot, leftoverKey, placeOf, type TableSnapshot, tableKey } from "./snapshot.ts";
 import { iptablesTool } from "./tools.ts";
@@ -20,7 +21,8 @@ import { iptablesTool } from "./tools.ts";
  * 3. Built-in chains are never declared (it would flush them): our jumps go in and out by their text.
  * 4. A jump that stands in the wrong place is left there; one that stands twice is taken out and put in anew.
  * 5. Removals empty all chains first and delete them after, since they may jump to each other.
- * 6. What is left of ours in the other backend goes too, by the restore tool of that one.
+ * 6. What a takeover claims goes when ours stands, in a commit of its own.
+ * 7. What is left of ours in the other backend goes too, by the restore tool of that one.
  */
 export function renderIptables(
   target: Target,
@@ -42,6 +44,8 @@ export function renderIptables(
       const remove = renderRemove(tableKey(family, table), toolOf(family), chains, hooks, standing);
       if (build !== undefined) steps.build.push(build);
       if (remove !== undefined) steps.remove.push(remove);
+      const claimed = claimedOf(claimsIn(target.takeover ?? [], family, table), standing);
+      if (claimed !== undefined) steps.remove.push(takeScript(claimed));
     }
   }
   // last: until the backend in use holds everything, they are all the protection there is
@@ -61,6 +65,20 @@ export function rewriteChains(target: Target): Script[] {
       return renderBuild(family, table, chains, [], undefined) ?? [];
     }),
   );
+}
+
+/** Ours stand by then: no packet is left without either. */
+function takeScript(claimed: Claimed): Script {
+  const { family, table } = claimed;
+  const what = `${tableKey(family, table)}: take over`;
+  return { driver: "iptables", what, tool: toolOf(family), text: takeText(claimed) };
+}
+
+/** Gives back what was taken over. */
+export function backScript(claimed: Claimed, hooks: readonly ManifestHook[]): Script {
+  const { family, table } = claimed;
+  const what = `${tableKey(family, table)}: give back`;
+  return { driver: "iptables", what, tool: toolOf(family), text: backText(claimed, hooks) };
 }
 
 function renderBuild(

@@ -26,6 +26,15 @@ export interface TableSnapshot {
   foreignChains: ReadonlySet<string>;
   /** foreign rules that jump to a chain of ours or look into a set of ours */
   foreignUses: readonly ForeignUse[];
+  /** every foreign rule, where something in this table is claimed */
+  foreign?: readonly ForeignRule[] | undefined;
+}
+
+export interface ForeignRule {
+  chain: string;
+  /** among the foreign rules of a built-in chain, from 0 */
+  index: number;
+  rule: string;
 }
 
 export interface Leftover extends TableSnapshot {

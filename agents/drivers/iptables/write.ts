@@ -85,7 +85,7 @@ async function refused(
 }
 
 function isRepeatable(text: string): boolean {
-  return text.split("\n").every((line) => /^(\*|:|#|-A SL-|COMMIT$|$)/.test(line));
+  return text.split("\n").every((line) => /^(\*|:SL-|#|-A SL-|COMMIT$|$)/.test(line));
 }
 
 function unavailable(at: Namespace, script: Script, why: string, cure: string): SluiceError {

@@ -1,6 +1,6 @@
 import { canonicalJson } from "@sluice/proto/base/canonical";
 import type { EventData, SluiceEvent } from "@sluice/proto/events/event";
-import type { ApplyStats, OutcomeResult, Refusal } from "@sluice/proto/wire/report";
+import type { ApplyStats, OutcomeResult, Refusal, TakenOver } from "@sluice/proto/wire/report";
 import type { Assigned, ServerState } from "../servers/state.ts";
 import { assignedTo } from "../servers/state.ts";
 
@@ -66,6 +66,7 @@ export interface Outcome {
   result: OutcomeResult;
   refusal?: Refusal | undefined;
   stats?: ApplyStats | undefined;
+  taken?: TakenOver[] | undefined;
 }
 
 /**
@@ -74,7 +75,7 @@ export interface Outcome {
  */
 export function decideOutcome(state: ServerState, outcome: Outcome): SluiceEvent[] {
   const { server } = state;
-  const { generation, digest: manifest, result, stats } = outcome;
+  const { generation, digest: manifest, result, stats, taken } = outcome;
   const held = result === "reverted" && state.held?.generation === generation ? state.held : undefined;
   const told = state.open.find((open) => open.generation === generation) ?? held;
   if (told === undefined) return [];
@@ -87,7 +88,9 @@ export function decideOutcome(state: ServerState, outcome: Outcome): SluiceEvent
   const refusal = outcome.refusal ?? { step: "take" as const, reason: "the server gave no reason" };
   switch (result) {
     case "confirmed":
-      return [{ type: "ServerConfirmed", data: { ...base, ...(stats && { stats }) } }];
+      return [
+        { type: "ServerConfirmed", data: { ...base, ...(stats && { stats }), ...(taken && { taken }) } },
+      ];
     case "refused":
       return [{ type: "ServerRefused", data: { ...base, refusal } }];
     case "reverted":

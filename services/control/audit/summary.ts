@@ -21,7 +21,7 @@ export function summaryOf(event: SluiceEvent): string {
     case "ServerProven":
       return `${event.data.server} has applied generation ${event.data.generation} and waits for a person until ${event.data.until}`;
     case "ServerConfirmed":
-      return `${event.data.server} holds generation ${event.data.generation}`;
+      return `${event.data.server} holds generation ${event.data.generation}${takenBy(event.data)}`;
     case "ServerRefused":
       return `${event.data.server} refused generation ${event.data.generation}: ${event.data.refusal.reason}`;
     case "ServerReverted":
@@ -77,6 +77,10 @@ export function summaryOf(event: SluiceEvent): string {
     case "FleetThawed":
       return "the fleet was thawed";
   }
+}
+
+function takenBy({ taken = [] }: { taken?: readonly { what: string }[] | undefined }): string {
+  return taken.length === 0 ? "" : `, and took over ${taken.map(({ what }) => what).join(", ")}`;
 }
 
 function labelChange({ set, unset }: { set: Record<string, string>; unset: readonly string[] }): string {

@@ -4,6 +4,7 @@ import type {
   ManifestChain,
   ManifestExternal,
   ManifestSet,
+  ManifestTakeover,
   ManifestTest,
 } from "@sluice/proto/manifest/manifest";
 import { createDispatches, type Dispatch } from "./dispatch.ts";
@@ -25,6 +26,7 @@ export interface Assembly {
   chains: ManifestChain[];
   lists: Set<string>;
   external: ManifestExternal[];
+  takeover: ManifestTakeover[];
   protect: Set<string>;
   probes: Manifest["probes"];
   reach: Manifest["reach"];
@@ -45,6 +47,7 @@ export function createAssembly(input: CompileInput): Assembly {
     chains: [],
     lists: new Set(),
     external: [],
+    takeover: [],
     protect: new Set(),
     probes: [],
     reach: [],

@@ -16,6 +16,7 @@ import { distinct, uniteExternal } from "./external.ts";
 import { createReporter } from "./findings.ts";
 import { type CompileInput, type CompileResult, compareText, inOrder } from "./input.ts";
 import { addPolicy } from "./policy.ts";
+import { distinctTakeover } from "./takeover.ts";
 import { addWarnings } from "./warnings.ts";
 
 /**
@@ -84,6 +85,7 @@ function assemble(assembly: Assembly): Assembled {
     hooks: dispatched.flatMap(({ hooks }) => hooks).sort(compareHooks),
     devices: [...assembly.shaping.devices.values()].sort((a, b) => compareText(a.device, b.device)),
     external: uniteExternal([...assembly.external, { chains: stubs, sets: [] }]),
+    ...(assembly.takeover.length > 0 && { takeover: distinctTakeover(assembly.takeover) }),
     probes: distinct(assembly.probes, ({ tcp }) => tcp),
     reach: distinct(assembly.reach, ({ protocol, port }) => `${protocol}/${String(port).padStart(5, "0")}`),
     ...(assembly.tests.length > 0 && { tests: assembly.tests }),

@@ -24,6 +24,7 @@ import { createObserver, type Observer } from "./observe.ts";
 import { type Extra, exemptOf, recentLists, withExtra } from "./observe-policy.ts";
 import { compileSets, createSetScope } from "./sets.ts";
 import { addShaping, renderShapeChain } from "./shaping.ts";
+import { addTakeover } from "./takeover.ts";
 import { compileTests } from "./tests.ts";
 import { substituteVariables } from "./variables.ts";
 
@@ -107,6 +108,7 @@ export function addPolicy(assembly: Assembly, asWritten: PolicyDocument, report:
   assembly.external.push(compileExternal(document, chains, families));
   addAddresses(assembly, document, report);
   assembly.tests.push(...compileTests(document, report));
+  if (document.mode !== "observe") addTakeover(assembly, document, report);
   return document;
 }
 

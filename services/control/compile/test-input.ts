@@ -28,6 +28,7 @@ export function documentWith(parts: Partial<PolicyDocument> = {}): PolicyDocumen
     protect: [],
     external: { chains: [], sets: [] },
     tests: [],
+    takeover: [],
     drift: "repair",
     deadlineMs: 30_000,
     ...parts,

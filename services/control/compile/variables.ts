@@ -138,6 +138,11 @@ export function substituteVariables(
       tcp: fill(tcp, { line, path: `probes[${index}]` }),
       line,
     })),
+    takeover: document.takeover.map((claim, index) =>
+      claim.what === "qdisc"
+        ? { ...claim, device: fill(claim.device, { line: claim.line, path: `takeover[${index}]` }) }
+        : claim,
+    ),
     protect: document.protect.map(({ text, line }, index) => ({
       text: fill(text, { line, path: `protect[${index}]` }),
       line,

@@ -1,0 +1,43 @@
+import type { Target } from "../drivers/driver.ts";
+import { backText, marksOf, united } from "../drivers/iptables/claims.ts";
+import { iptablesTool } from "../drivers/iptables/tools.ts";
+import { configuredRoot } from "../drivers/tc/foreign.ts";
+import { readTc } from "../drivers/tc/read.ts";
+import { renderTc } from "../drivers/tc/render.ts";
+import { writeTc } from "../drivers/tc/write.ts";
+import type { Namespace } from "../exec/namespace.ts";
+import { describeTaken, isQdisc, isRules, type Taken, type TakenQdisc, type TakenRules } from "./taken.ts";
+
+/** Everything that was taken over, back where it was, unless it stands already. Returns what came back. */
+export async function giveAllBack(live: Namespace, kept: readonly Taken[]): Promise<string[]> {
+  const given: string[] = [];
+  for (const one of [...united(kept.filter(isRules)), ...kept.filter(isQdisc)]) {
+    const done = one.kind === "rules" ? await giveRules(live, one) : await giveQdisc(live, one);
+    if (done) given.push(`${describeTaken(one).what}: given back`);
+  }
+  return given;
+}
+
+async function giveRules(live: Namespace, one: TakenRules): Promise<boolean> {
+  const { backend, family, table } = one;
+  const { stdout } = await live.run(iptablesTool(backend, family), ["-w", "5", "-t", table, "-S"]);
+  const standing = new Set(stdout.split("\n"));
+  if (marksOf(one).some((mark) => standing.has(mark))) return false;
+  const args = ["--noflush", "-w", "5"];
+  const { code, stderr } = await live.run(iptablesTool(backend, family, "restore"), args, {
+    input: backText(one, []),
+  });
+  if (code !== 0) throw new Error(`${describeTaken(one).what} could not be given back: ${stderr.trim()}`);
+  return true;
+}
+
+async function giveQdisc(live: Namespace, { device, tree }: TakenQdisc): Promise<boolean> {
+  const target: Target = {
+    ...{ sets: [], chains: [], hooks: [], external: { chains: [], sets: [] } },
+    devices: [{ device, egress: tree }],
+  };
+  const have = await readTc(live, target);
+  if (!have.devices[device]?.exists || configuredRoot(have, device) !== undefined) return false;
+  for (const script of renderTc(target, undefined, { devices: {} }).build) await writeTc(live, script);
+  return true;
+}

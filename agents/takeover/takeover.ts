@@ -1,0 +1,109 @@
+import type { ManifestTakeover } from "@sluice/proto/manifest/manifest";
+import type { Script, Target } from "../drivers/driver.ts";
+import { united } from "../drivers/iptables/claims.ts";
+import { backScript } from "../drivers/iptables/render.ts";
+import type { IptablesSnapshot } from "../drivers/iptables/snapshot.ts";
+import type { IptablesBackend } from "../drivers/iptables/tools.ts";
+import type { RecordFile } from "../state/record-file.ts";
+import { type DistrustParts, distrust } from "./distrust.ts";
+import { standingQdiscs, standingRules } from "./find.ts";
+import { isClaimed, isQdisc, isRules, type Taken } from "./taken.ts";
+
+/**
+ * What a change takes over, and what it gives back.
+ *
+ * 1. The text is on the disk before the thing goes, and stays there until its claim is gone and the change is confirmed.
+ * 2. What can't be given back as it was isn't taken: see distrust.ts.
+ * 3. Giving back is part of the change: it is verified, confirmed and undone with it.
+ */
+export interface Takeover {
+  /** Looks for what stands of the target's claims, and for what is kept and not claimed any more. Read only. */
+  look(target: Target, before: Target | undefined): Promise<Handover>;
+  /** What stands of the target's claims on tables. */
+  standing(target: Target): Promise<Taken[]>;
+  /** Why the text of what is to be taken can't be trusted. */
+  distrust(handover: Handover): Promise<string[]>;
+  /** Durable when it returns. */
+  keep(handover: Handover): Promise<void>;
+  /** Forgets what the held manifest doesn't claim. */
+  settle(held: readonly ManifestTakeover[] | undefined): Promise<void>;
+}
+
+export interface Handover {
+  taking: Taken[];
+  givingBack: Taken[];
+}
+
+export const NO_HANDOVER: Handover = { taking: [], givingBack: [] };
+
+export function createTakeover(
+  parts: DistrustParts & {
+    kept: RecordFile<Taken[]>;
+    backend: IptablesBackend;
+    iptables(target: Target): Promise<IptablesSnapshot>;
+  },
+): Takeover {
+  async function read(): Promise<Taken[]> {
+    const stored = await parts.kept.read();
+    return stored.kind === "value" ? stored.value : [];
+  }
+
+  return {
+    async look(target, before) {
+      const kept = await read();
+      const { takeover = [] } = target;
+      // only what was confirmed to be taken: what a change that never came that far kept still stands
+      const held = kept.filter((one) => isClaimed(one, before?.takeover));
+      const givingBack = held.filter((one) => !isClaimed(one, takeover));
+      if (takeover.length === 0) return { taking: [], givingBack };
+      const ours = new Set(
+        (before?.devices ?? []).filter(({ egress }) => egress).map(({ device }) => device),
+      );
+      const [iptables, tc] = await Promise.all([parts.iptables(target), parts.tc.read(parts.live, target)]);
+      const standing = [
+        ...standingRules(takeover, iptables, parts.backend),
+        ...standingQdiscs(takeover, tc, ours),
+      ];
+      return {
+        taking: standing.filter(({ claim }) => !held.some((one) => one.claim === claim)),
+        givingBack,
+      };
+    },
+    standing: async (target) =>
+      standingRules(target.takeover ?? [], await parts.iptables(target), parts.backend),
+    distrust: ({ taking }) => distrust(parts, taking),
+    async keep({ taking }) {
+      if (taking.length === 0) return;
+      const others = (await read()).filter(({ claim }) => !taking.some((one) => one.claim === claim));
+      await parts.kept.write([...others, ...taking]);
+    },
+    async settle(held) {
+      const kept = await read();
+      const left = kept.filter((one) => isClaimed(one, held));
+      if (left.length === kept.length) return;
+      if (left.length === 0) await parts.kept.remove();
+      else await parts.kept.write(left);
+    },
+  };
+}
+
+/** The rules that are given back; a qdisc comes back as a device's tree. */
+export function givingBackScripts({ givingBack }: Handover, { hooks }: Pick<Target, "hooks">): Script[] {
+  return united(givingBack.filter(isRules)).map((one) => backScript(one, hooks));
+}
+
+/** A target with the trees of others on their devices: those that are given back, or that stood before a change. */
+export function withTrees(target: Target, taken: readonly Taken[]): Target {
+  const trees = taken.filter(isQdisc);
+  if (trees.length === 0) return target;
+  const devices = target.devices.map((device) => {
+    const tree = trees.find((one) => one.device === device.device)?.tree;
+    const isBare = (device.egress?.qdiscs.length ?? 0) === 0;
+    return tree !== undefined && isBare ? { ...device, egress: tree } : device;
+  });
+  const missing = trees.filter(({ device }) => !devices.some((one) => one.device === device));
+  return {
+    ...target,
+    devices: [...devices, ...missing.map(({ device, tree }) => ({ device, egress: tree }))],
+  };
+}

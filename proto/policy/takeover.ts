@@ -1,0 +1,69 @@
+import { CHAIN_PREFIX } from "../base/names.ts";
+import { TABLES } from "../manifest/manifest.ts";
+import type { PolicyDocument } from "./document.ts";
+import { type Field, oneOf, optional, parsed } from "./fields.ts";
+import { HOOKS_OF } from "./firewall.ts";
+import { type FieldsOf, type Reader, readFields, readList } from "./reader.ts";
+import type { SourceNode } from "./source-node.ts";
+import { checkVariables, type Variables } from "./vars.ts";
+
+type Takeover = PolicyDocument["takeover"][number];
+
+const device: Field<string> = parsed("a device's name", (text) =>
+  /^[^\s/]{1,64}$/.test(text) && !text.startsWith("-") ? text : undefined,
+);
+const tableField = oneOf(TABLES);
+
+/** `filter/INPUT` */
+const chain = parsed("a table and a chain of it, such as filter/INPUT", (text) => {
+  const [tableText = "", name = "", ...rest] = text.split("/");
+  const table = TABLES.find((known) => known === tableText);
+  const isName = /^[A-Za-z0-9_.:][^\s"'\\]{0,27}$/.test(name) && !name.startsWith(CHAIN_PREFIX);
+  return table !== undefined && isName && rest.length === 0 ? { table, name } : undefined;
+});
+
+const builtIn = parsed("a built-in chain of filter, such as filter/INPUT", (text) =>
+  HOOKS_OF.filter.find((hook) => `filter/${hook}` === text),
+);
+
+const SHAPE = {
+  qdisc: optional(device),
+  "chain-policy": optional(builtIn),
+  verdict: optional(oneOf(["accept", "drop"])),
+  chain: optional(chain),
+  table: optional(tableField),
+} as const;
+
+/** `takeover`: what of others this policy claims, each by its name. */
+export function readTakeover(reader: Reader, node: SourceNode | undefined, vars: Variables): Takeover[] {
+  const items = node === undefined ? [] : (readList(reader, node, "a list of claims")?.items ?? []);
+  return items.flatMap((item) => {
+    const fields = readFields(reader, item, SHAPE);
+    return fields === undefined ? [] : (claimOf(reader, item, fields, vars) ?? []);
+  });
+}
+
+type Written = FieldsOf<typeof SHAPE>;
+
+function claimOf(reader: Reader, node: SourceNode, written: Written, vars: Variables): Takeover | undefined {
+  const { qdisc, chain: named, table, verdict, "chain-policy": hook } = written;
+  const kinds = [qdisc, named, table, hook].filter((value) => value !== undefined).length;
+  const { line } = node.place;
+  if (kinds !== 1) {
+    const expected = "one of qdisc, chain-policy with verdict, chain, table";
+    reader.problem(node, "a claim names one thing", { found: `${kinds} things`, expected });
+    return undefined;
+  }
+  if ((hook === undefined) !== (verdict === undefined)) {
+    reader.problem(node, "chain-policy and verdict go together", {
+      expected: "{ chain-policy: filter/INPUT, verdict: accept }",
+    });
+    return undefined;
+  }
+  if (hook !== undefined && verdict !== undefined) return { what: "chain-policy", hook, verdict, line };
+  if (named !== undefined) return { what: "chain", table: named.table, chain: named.name, line };
+  if (table !== undefined) return { what: "table", table, line };
+  const text = node.kind === "map" ? node.fields.get("qdisc")?.value : undefined;
+  if (qdisc === undefined || (text?.kind === "text" && !checkVariables(reader, text, vars))) return undefined;
+  return { what: "qdisc", device: qdisc, line };
+}

@@ -1,0 +1,224 @@
+import type { Agent } from "@sluice/agents/run/agent";
+import { uninstall } from "@sluice/agents/run/uninstall";
+import { openStateFolder } from "@sluice/agents/state/state-folder";
+import { waitUntil } from "@sluice/infra/process/wait-until";
+import { EMPTY_MANIFEST, type Manifest, type ManifestTakeover } from "@sluice/proto/manifest/manifest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { startTestAgent } from "../agents/agent.ts";
+import { createFakeControl, type FakeControl } from "../agents/fake-link.ts";
+import { firewall } from "../agents/manifests.ts";
+import { createTestServer, type TestServer } from "../agents/server.ts";
+
+/** A hand-written firewall and an uplink shaped by hand, claimed by name. */
+const WAIT_MS = 30_000;
+const origin = { policy: "web", revision: 1, line: 9 };
+
+let server: TestServer;
+let control: FakeControl;
+let agent: Agent | undefined;
+let issued: number;
+
+beforeEach(async () => {
+  server = await createTestServer();
+  control = createFakeControl();
+  issued = 0;
+});
+afterEach(async () => {
+  await agent?.close();
+  agent = undefined;
+  await server.remove();
+});
+
+async function issue(manifest: Manifest) {
+  issued += 1;
+  const count = control.outcomes().length + 1;
+  control.issue(manifest, issued);
+  await waitUntil(`outcome ${issued}`, WAIT_MS, () => control.outcomes().length >= count);
+  await waitUntil("the agent at rest", WAIT_MS, () => agent?.status().state !== "applying");
+  return control.outcomes()[count - 1];
+}
+
+function refuseAll(): void {
+  control.confirm = async ({ phase }) => (phase === "preflight" ? { ok: true } : { ok: false, reason: "no" });
+}
+
+describe.each(["nft", "legacy"] as const)("with iptables-%s", (backend) => {
+  const tool = `iptables-${backend}`;
+  const BY_HAND = [
+    `${tool} -N old`,
+    `${tool} -A old -s 198.51.100.0/24 -m comment --comment "two words" -j DROP`,
+    `${tool} -A old -p tcp --dport 22 -j ACCEPT`,
+    `${tool} -A INPUT -i lo -j ACCEPT`,
+    `${tool} -A INPUT -p tcp -j old`,
+    `${tool} -A INPUT -p icmp -j ACCEPT`,
+    `${tool} -N keep`,
+    `${tool} -A FORWARD -j keep`,
+    `${tool} -t nat -N web`,
+    `${tool} -t nat -A web -p tcp --dport 8080 -j REDIRECT --to-ports 80`,
+    `${tool} -t nat -A PREROUTING -j web`,
+    `${tool} -t nat -A PREROUTING -p udp -j RETURN`,
+    `${tool} -P INPUT DROP`,
+    `ip6${tool.slice(2)} -P INPUT DROP`,
+  ].join("; ");
+  const CLAIMS: ManifestTakeover[] = [
+    { what: "chain", family: 4, table: "filter", chain: "old", origin },
+    { what: "chain", family: 4, table: "filter", chain: "INPUT", origin },
+    { what: "chain-policy", family: 4, table: "filter", hook: "INPUT", verdict: "ACCEPT", origin },
+    { what: "chain-policy", family: 6, table: "filter", hook: "INPUT", verdict: "ACCEPT", origin },
+    { what: "table", family: 4, table: "nat", origin },
+  ];
+  const claiming = (takeover = CLAIMS): Manifest => ({ ...firewall(), devices: [], takeover });
+  const plain: Manifest = { ...firewall(), devices: [] };
+
+  test("what is claimed goes, is told with its text, and comes back byte for byte when the claim is gone", async () => {
+    await server.sh(BY_HAND);
+    const before = await server.dump(backend);
+    agent = await startTestAgent(server, control, { backend });
+    const outcome = await issue(claiming());
+    expect(outcome).toMatchObject({ result: "confirmed" });
+    expect(outcome?.taken?.map(({ what }) => what)).toEqual(
+      expect.arrayContaining(["ip4/filter", "ip4/nat", "ip6/filter"]),
+    );
+    expect(outcome?.taken?.map(({ text }) => text).join("")).toContain('--comment "two words" -j DROP');
+    const held = await server.dump(backend);
+    expect(held).not.toMatch(/old|web -p|PREROUTING|INPUT DROP|-A INPUT -p icmp/);
+    expect(held).toContain("-A FORWARD -j keep");
+    expect(agent.status().differences).toEqual([]);
+
+    expect(await issue(plain)).toMatchObject({ result: "confirmed" });
+    expect(await server.dump(backend)).toContain(":INPUT DROP");
+    expect(await issue(EMPTY_MANIFEST)).toMatchObject({ result: "confirmed" });
+    expect(await server.dump(backend)).toBe(before);
+  });
+
+  test("a takeover that isn't confirmed is undone, and so is giving back", async () => {
+    await server.sh(BY_HAND);
+    const before = await server.dump(backend);
+    agent = await startTestAgent(server, control, { backend });
+    refuseAll();
+    expect(await issue(claiming())).toMatchObject({ result: "reverted" });
+    expect(await server.dump(backend)).toBe(before);
+
+    control.confirm = async () => ({ ok: true });
+    expect(await issue(claiming())).toMatchObject({ result: "confirmed" });
+    const held = await server.dump(backend);
+    refuseAll();
+    expect(await issue(EMPTY_MANIFEST)).toMatchObject({ result: "reverted" });
+    expect(await server.dump(backend)).toBe(held);
+
+    control.confirm = async () => ({ ok: true });
+    expect(await issue(EMPTY_MANIFEST)).toMatchObject({ result: "confirmed" });
+    expect(await server.dump(backend)).toBe(before);
+  });
+
+  test("a claimed policy that somebody changes is drift and is mended; uninstall gives all back", async () => {
+    await server.sh(BY_HAND);
+    const before = await server.dump(backend);
+    agent = await startTestAgent(server, control, { backend, intervals: { pollMs: 200 } });
+    await issue(claiming());
+    const held = await server.dump(backend);
+    await server.sh(`${tool} -w 5 -P INPUT DROP; ${tool} -w 5 -A INPUT -p sctp -j DROP`);
+    await waitUntil("the repair", WAIT_MS, async () => (await server.dump(backend)) === held);
+    await waitUntil("the report", WAIT_MS, () =>
+      control
+        .drifts()
+        .some(({ differences }) => differences.some(({ object }) => object === "ip4/filter/INPUT")),
+    );
+    await agent.close();
+    agent = undefined;
+    await uninstall(await openStateFolder(`${server.folder}/state`), server.at);
+    expect(await server.dump(backend)).toBe(before);
+  });
+
+  test("a chain that an unclaimed one leads to isn't taken, by name", async () => {
+    await server.sh(`${BY_HAND}; ${tool} -A keep -j old`);
+    const before = await server.dump(backend);
+    agent = await startTestAgent(server, control, { backend });
+    expect(await issue(claiming())).toMatchObject({
+      result: "refused",
+      refusal: { step: "preflight", reason: expect.stringContaining("ip4/filter keep isn't claimed") },
+    });
+    expect(await server.dump(backend)).toBe(before);
+  });
+});
+
+test("a table with rules that only nft can spell is refused: what iptables-save prints of it isn't true", async () => {
+  await server.sh(
+    "iptables-nft -A INPUT -p icmp -j ACCEPT; nft add rule ip filter INPUT ip saddr '{ 8.8.8.8, 9.9.9.9 }' drop",
+  );
+  const before = await server.sh("nft -a list table ip filter");
+  agent = await startTestAgent(server, control);
+  const takeover: ManifestTakeover[] = [{ what: "table", family: 4, table: "filter", origin }];
+  expect(await issue({ ...firewall(), devices: [], takeover })).toMatchObject({
+    result: "refused",
+    refusal: {
+      step: "preflight",
+      reason: expect.stringMatching(/can't be trusted: nft shows in it .*8\.8\.8\.8/),
+    },
+  });
+  expect(await server.sh("nft -a list table ip filter")).toBe(before);
+});
+
+describe("a root qdisc of others", () => {
+  const BY_HAND = [
+    "tc qdisc add dev eth0 root handle 7: htb default 30 r2q 10",
+    "tc class add dev eth0 parent 7: classid 7:1 htb rate 2mbit ceil 2mbit burst 15k cburst 15k quantum 1514",
+    "tc class add dev eth0 parent 7:1 classid 7:30 htb rate 1mbit ceil 2mbit burst 15k cburst 15k quantum 1514",
+    "tc qdisc add dev eth0 parent 7:30 handle 30: pfifo limit 50",
+    "tc filter add dev eth0 parent 7: protocol ip prio 5 u32 match ip dport 22 0xffff flowid 7:30",
+  ].join(" && ");
+  const shaped = async () => (await server.dump()).replace(/direct_packets_stat \d+ /, "");
+  const takeover: ManifestTakeover[] = [{ what: "qdisc", device: "eth0", origin }];
+
+  test("is refused with what to say, taken when that is said, and comes back as it was", async () => {
+    await server.sh(BY_HAND);
+    const before = await shaped();
+    agent = await startTestAgent(server, control);
+    expect(await issue(firewall())).toMatchObject({
+      result: "refused",
+      refusal: { step: "preflight", reason: expect.stringContaining("takeover: [{ qdisc: eth0 }]") },
+    });
+    const outcome = await issue({ ...firewall(), takeover });
+    expect(outcome).toMatchObject({
+      result: "confirmed",
+      taken: [{ what: "eth0/root", text: expect.stringContaining("7:30") }],
+    });
+    expect(await shaped()).toMatch(/class htb 1:20/);
+    refuseAll();
+    const held = await shaped();
+    expect(await issue(EMPTY_MANIFEST)).toMatchObject({ result: "reverted" });
+    expect(await shaped()).toBe(held);
+    control.confirm = async () => ({ ok: true });
+    expect(await issue(EMPTY_MANIFEST)).toMatchObject({ result: "confirmed" });
+    expect(await shaped()).toBe(before);
+  });
+
+  test("comes back when its takeover isn't confirmed, and at uninstall", async () => {
+    await server.sh(BY_HAND);
+    const before = await shaped();
+    agent = await startTestAgent(server, control);
+    refuseAll();
+    expect(await issue({ ...firewall(), takeover })).toMatchObject({ result: "reverted" });
+    expect(await shaped()).toBe(before);
+    control.confirm = async () => ({ ok: true });
+    expect(await issue({ ...firewall(), takeover })).toMatchObject({ result: "confirmed" });
+    await agent.close();
+    agent = undefined;
+    await uninstall(await openStateFolder(`${server.folder}/state`), server.at);
+    expect(await shaped()).toBe(before);
+  });
+
+  test("that comes after a device was given back is nobody's drift", async () => {
+    agent = await startTestAgent(server, control, { intervals: { fullCheckMs: 200 } });
+    await issue(firewall());
+    await issue(EMPTY_MANIFEST);
+    await server.sh("tc qdisc add dev eth0 root handle 9: tbf rate 1mbit burst 10k latency 50ms");
+    const before = await shaped();
+    control.plan("p1", EMPTY_MANIFEST);
+    await waitUntil("a plan's answer", WAIT_MS, () => control.reports.some(({ kind }) => kind === "plan"));
+    const looks = control.pulses.length;
+    await waitUntil("some looks", WAIT_MS, () => control.pulses.length > looks);
+    expect(await shaped()).toBe(before);
+    expect(control.drifts()).toEqual([]);
+  });
+});
