@@ -10,6 +10,7 @@ import { listMessage } from "./list-message.ts";
 import { listSet } from "./list-set.ts";
 import { massBlock } from "./mass-block.ts";
 import { noChange } from "./no-change.ts";
+import { peers } from "./peers.ts";
 import { rollout } from "./rollout.ts";
 
 export const BENCHES: readonly Bench[] = [
@@ -24,5 +25,6 @@ export const BENCHES: readonly Bench[] = [
   listAdd,
   massBlock,
   rollout,
+  peers,
   idle,
 ];
