@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { openRehearsal, type RehearsalNamespace } from "@sluice/agents/exec/rehearsal-namespace";
 import { makePrivateDirectory } from "@sluice/infra/process/private-directory";
@@ -197,9 +197,11 @@ async function ferm(
 
 async function shorewall(
   servers: readonly RehearsalNamespace[],
-  folder: string,
+  parent: string,
   rules: readonly string[],
 ): Promise<void> {
+  const folder = join(parent, "shorewall"); // it reads every file beside its own
+  await mkdir(folder, { recursive: true });
   const files: Record<string, string> = {
     "shorewall.conf": "STARTUP_ENABLED=Yes\nIP_FORWARDING=Keep\nSTARTUP_LOG=/dev/null\nLOGFILE=/dev/null\n",
     zones: "fw firewall\nnet ipv4\n",
@@ -213,11 +215,18 @@ async function shorewall(
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
   await Promise.all(
     servers.map(async (server, index) => {
-      const script = join(folder, `firewall-${index}`);
+      const script = join(parent, `firewall-${index}`);
       await raw(server, "shorewall", ["compile", folder, script]);
-      await raw(server, script, ["start"]);
+      // else it would take this machine's own shorewall for its past
+      await raw(server, "env", [`VARDIR=${await stateOf(parent, index)}`, script, "start"]);
     }),
   );
+}
+
+async function stateOf(folder: string, index: number): Promise<string> {
+  const path = join(folder, `state-${index}`);
+  await mkdir(path, { recursive: true });
+  return path;
 }
 
 function restoreText(rules: readonly string[]): string {
