@@ -1,5 +1,5 @@
 import { quoteWords } from "@sluice/proto/policy/rule-words";
-import { type RuleParts, rulePartsOf } from "./rule-parts.ts";
+import { type Match, type RuleParts, rulePartsOf } from "./rule-parts.ts";
 
 /**
  * What a room can't say of a packet: it depends on the server itself, on the clock, on chance, or on what another tool
@@ -41,20 +41,22 @@ const HARMLESS = new Set(["LOG", "NFLOG", "ULOG", "TRACE", "AUDIT"]);
 
 const MARK = "sluice asks ";
 
-/** Of another tool: a name of the policy's `external`. */
-export interface Foreign {
+/** What else can't be said, beside what never can. */
+export interface Unsaid {
+  /** chains that stand empty in the room */
   chains: ReadonlySet<string>;
-  sets: ReadonlySet<string>;
+  /** why what a match asks can't be said; undefined where it can */
+  whyNot(match: Match): string | undefined;
 }
 
 /** The rule that stands before one that asks what can't be said; undefined for most. */
-export function twinOf(rule: string, sets: Foreign["sets"]): string | undefined {
+export function twinOf(rule: string, unsaid: Unsaid): string | undefined {
   const parts = rulePartsOf(rule);
   if (parts.target === undefined || HARMLESS.has(parts.target)) return undefined;
-  const asks = parts.matches.filter((match) => whyHostBound(match, sets) !== undefined);
+  const asks = parts.matches.filter((match) => whyNot(match, unsaid) !== undefined);
   if (asks.length === 0) return undefined;
   const kept = parts.matches.filter((match) => !asks.includes(match) && match.name !== "comment");
-  const why = [...new Set(asks.map((match) => whyHostBound(match, sets)))].join(", ");
+  const why = [...new Set(asks.map((match) => whyNot(match, unsaid)))].join(", ");
   return quoteWords([
     ...parts.general,
     ...kept.flatMap(({ name, words }) => ["-m", name, ...words]),
@@ -64,24 +66,25 @@ export function twinOf(rule: string, sets: Foreign["sets"]): string | undefined 
 
 /** What a rule that was counted asks for, if it is a twin. */
 export function askedBy(rule: string): string | undefined {
+  if (!rule.includes(MARK)) return undefined;
   const comment = rulePartsOf(rule).matches.find(({ name }) => name === "comment")?.words[1];
   return comment?.startsWith(MARK) ? comment.slice(MARK.length) : undefined;
 }
 
 /** Why what a rule leads to can't be said; undefined where it can. */
-export function targetAsks({ target }: RuleParts, chains: Foreign["chains"]): string | undefined {
+export function targetAsks({ target }: RuleParts, chains: Unsaid["chains"]): string | undefined {
   if (target === undefined) return undefined;
   if (chains.has(target)) return `the chain ${target} (another tool keeps it)`;
   return Object.hasOwn(TARGETS, target) ? `-j ${target} (${TARGETS[target]})` : undefined;
 }
 
-function whyHostBound(
-  { name, words }: RuleParts["matches"][number],
-  sets: Foreign["sets"],
-): string | undefined {
-  if (Object.hasOwn(MATCHES, name)) return `-m ${name} (${MATCHES[name]})`;
-  const set = words[words.indexOf("--match-set") + 1];
-  return name === "set" && set !== undefined && sets.has(set)
-    ? `the set ${set} (another tool keeps it)`
-    : undefined;
+/** The set that a match looks into. */
+export function setOf({ name, words }: Match): string | undefined {
+  const at = words.indexOf("--match-set");
+  return name === "set" && at >= 0 ? words[at + 1] : undefined;
+}
+
+function whyNot(match: Match, unsaid: Unsaid): string | undefined {
+  const { name } = match;
+  return Object.hasOwn(MATCHES, name) ? `-m ${name} (${MATCHES[name]})` : unsaid.whyNot(match);
 }

@@ -4,11 +4,16 @@ import { splitArgs } from "../drivers/iptables/split-args.ts";
 export interface RuleParts {
   /** protocol, addresses, devices */
   general: string[];
-  matches: { name: string; words: string[] }[];
+  matches: Match[];
   /** `DROP`, a chain's name; undefined for a rule that only counts */
   target: string | undefined;
   isGoto: boolean;
   targetWords: string[];
+}
+
+export interface Match {
+  name: string;
+  words: string[];
 }
 
 /** Texts that may be anything, `-m` and `-j` included. */
@@ -22,7 +27,7 @@ export function rulePartsOf(rule: string): RuleParts {
     const word = words[at] ?? "";
     const isText = TEXTS.has(words[at - 1] ?? "");
     if (!isText && word === "-m") {
-      const match = { name: words[++at] ?? "", words: [] };
+      const match: Match = { name: words[++at] ?? "", words: [] };
       parts.matches.push(match);
       into = match.words;
     } else if (!isText && (word === "-j" || word === "-g")) {

@@ -13,7 +13,7 @@ import type { Namespace } from "../exec/namespace.ts";
 import { originOfLine } from "./origins.ts";
 import { type Around, packetOf, packetText } from "./packet.ts";
 import { type Lines, type Sent, sendPacket } from "./send.ts";
-import { foreignOf, withTwins } from "./twins.ts";
+import { unsaidOf, withTwins } from "./twins.ts";
 import type { Step } from "./walk.ts";
 
 /**
@@ -42,9 +42,10 @@ export async function runTests(
 ): Promise<TestResult[]> {
   const { backend, devices } = parts;
   const drivers = parts.drivers.filter(({ name }) => NOTHING.has(name));
-  const target = withTwins(withoutMembers(wanted), want.get("iptables") as IptablesSnapshot);
-  const foreign = foreignOf(target);
-  const { build } = renderAll(drivers, target, undefined, NOTHING);
+  const target = withoutMembers(wanted);
+  const unsaid = unsaidOf(target);
+  const asked = withTwins(target, want.get("iptables") as IptablesSnapshot);
+  const { build } = renderAll(drivers, asked, undefined, NOTHING);
   const tools = roomTools(backend);
 
   async function load(at: Namespace, family: 4 | 6): Promise<void> {
@@ -63,7 +64,7 @@ export async function runTests(
 
   return await sideBySide(tests, AT_ONCE, async (test) => {
     const packet = await packetOf(test, parts);
-    const sent = await sendPacket({ backend, devices }, packet, (at) => load(at, test.family), foreign).catch(
+    const sent = await sendPacket({ backend, devices }, packet, (at) => load(at, test.family), unsaid).catch(
       (error): Sent => ({ kind: "unknown", reason: messageOf(error) }),
     );
     return resultOf(test, sent, target);

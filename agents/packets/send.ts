@@ -5,11 +5,11 @@ import { type IptablesBackend, iptablesTool } from "../drivers/iptables/tools.ts
 import type { Namespace } from "../exec/namespace.ts";
 import { arrivals } from "./arrivals.ts";
 import { parseCounters } from "./counters.ts";
-import type { Foreign } from "./host-bound.ts";
+import type { Unsaid } from "./host-bound.ts";
 import type { Packet } from "./packet.ts";
 import { openPath, type Path } from "./path.ts";
 import { createSending } from "./sending.ts";
-import { type Walked, walk } from "./walk.ts";
+import { type Walked, walk, withoutTwins } from "./walk.ts";
 
 /**
  * Sends one real packet through rules, and tells what became of it.
@@ -41,7 +41,7 @@ export async function sendPacket(
   parts: SendParts,
   packet: Packet,
   load: (at: Namespace) => Promise<void>,
-  foreign: Foreign,
+  unsaid: Unsaid,
 ): Promise<Sent> {
   let path: Path;
   try {
@@ -63,7 +63,7 @@ export async function sendPacket(
     await load(path.server);
     const standing = await arrived();
     await sending.packet();
-    return await watch(parts.backend, path, packet, standing, foreign);
+    return await watch(parts.backend, path, packet, standing, unsaid);
   } catch (error) {
     return { kind: "unknown", reason: `it can't be sent: ${messageOf(error)}` };
   } finally {
@@ -76,12 +76,12 @@ async function watch(
   path: Path,
   packet: Packet,
   standing: number,
-  foreign: Foreign,
+  unsaid: Unsaid,
 ): Promise<Sent> {
   const untilMs = performance.now() + SEEN_WITHIN_MS;
   for (let waitMs = FIRST_LOOK_MS; ; waitMs *= 2) {
     const arrived = await growsBeyond(standing, () => arrivals(path.receiver, packet), waitMs);
-    const { walked, lines } = await lookAt(backend, path.server, packet, foreign, arrived);
+    const { walked, lines } = await lookAt(backend, path.server, packet, unsaid, arrived);
     if (walked.asks !== undefined)
       return { kind: "unknown", reason: `it meets ${walked.asks.what}`, walked, lines };
     if (arrived) return { kind: "accept", walked, lines };
@@ -97,14 +97,14 @@ async function lookAt(
   backend: IptablesBackend,
   server: Namespace,
   packet: Packet,
-  foreign: Foreign,
+  unsaid: Unsaid,
   arrived: boolean,
 ) {
   const { code, stdout, stderr } = await server.run(iptablesTool(backend, packet.family, "save"), ["-c"]);
   if (code !== 0) throw new Error(`what the rules counted can't be read: ${stderr.trim()}`);
   const tables = parseCounters(stdout);
-  const lines: Lines = (table, chain) => tables.get(table)?.get(chain)?.rules.length ?? 0;
-  return { walked: walk(packet.hook, tables, foreign, arrived), lines };
+  const lines: Lines = (table, chain) => withoutTwins(tables.get(table)?.get(chain)?.rules ?? []).length;
+  return { walked: walk(packet.hook, tables, unsaid, arrived), lines };
 }
 
 async function growsBeyond(before: number, count: () => Promise<number>, withinMs: number): Promise<boolean> {

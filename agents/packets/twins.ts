@@ -1,25 +1,29 @@
 import type { ManifestRule } from "@sluice/proto/manifest/manifest";
 import type { Target } from "../drivers/driver.ts";
 import { type IptablesSnapshot, tableKey } from "../drivers/iptables/snapshot.ts";
-import { type Foreign, twinOf } from "./host-bound.ts";
+import { setOf, twinOf, type Unsaid } from "./host-bound.ts";
 import { rulesOfLines } from "./origins.ts";
 
 /** What of a target another tool keeps: in a room it is there, and empty. */
-export function foreignOf({ external }: Target): Foreign {
+export function unsaidOf({ external }: Target): Unsaid {
+  const sets = new Set(external.sets.map(({ name }) => name));
   return {
     chains: new Set(external.chains.map(({ name }) => name)),
-    sets: new Set(external.sets.map(({ name }) => name)),
+    whyNot(match) {
+      const set = setOf(match);
+      return set !== undefined && sets.has(set) ? `the set ${set} (another tool keeps it)` : undefined;
+    },
   };
 }
 
 /** The target with a twin before every rule that asks what a room can't say. `want` is how this kernel spells it. */
 export function withTwins(target: Target, want: IptablesSnapshot): Target {
-  const { sets } = foreignOf(target);
+  const unsaid = unsaidOf(target);
   return {
     ...target,
     chains: target.chains.map((chain) => {
       const lines = want.tables.get(tableKey(chain.family, chain.table))?.chains.get(chain.name) ?? [];
-      const twins = lines.map((line) => twinOf(line, sets));
+      const twins = lines.map((line) => twinOf(line, unsaid));
       if (twins.every((twin) => twin === undefined)) return chain;
       return { ...chain, rules: interleave(chain.rules, twins) };
     }),

@@ -1,6 +1,6 @@
-import { CHAIN_PREFIX } from "@sluice/proto/base/names";
-import type { CountedChain, CountedTables } from "./counters.ts";
-import { askedBy, type Foreign, targetAsks } from "./host-bound.ts";
+import { ACCEPT_CHAIN, CHAIN_PREFIX } from "@sluice/proto/base/names";
+import type { CountedChain, CountedRule, CountedTables } from "./counters.ts";
+import { askedBy, targetAsks, type Unsaid } from "./host-bound.ts";
 import type { Packet } from "./packet.ts";
 import { type RuleParts, rulePartsOf } from "./rule-parts.ts";
 
@@ -68,27 +68,18 @@ type Left = "returned" | "accepted" | "ended";
  * A packet of the server's own that is rejected is answered through OUTPUT as well, by `lo`. So one that went out and
  * didn't arrive is looked for to the end of every chain, and a rejection counts before a drop: nothing else answers.
  */
-export function walk(
-  hook: Packet["hook"],
-  tables: CountedTables,
-  foreign: Foreign,
-  arrived: boolean,
-): Walked {
+export function walk(hook: Packet["hook"], tables: CountedTables, unsaid: Unsaid, arrived: boolean): Walked {
   const walked: Walked = { met: [], end: undefined, accepted: undefined, asks: undefined };
+  /** a rule of ours accepted it and leaves it to other tools: what accepts it later only agrees */
+  let isRemembered = false;
   const isAnswered = hook === "output" && !arrived;
 
   function through(table: string, name: string, chain: CountedChain): Left {
-    for (const [index, { packets, text }] of chain.rules.entries()) {
-      if (packets === 0) continue;
+    const rules = withoutTwins(chain.rules);
+    for (const [index, { packets, text, asked }] of rules.entries()) {
       const at: Step = { table, chain: name, index, text, foreign: isForeign(name, text) };
-      const asked = askedBy(text);
-      if (asked !== undefined) {
-        walked.asks ??= {
-          what: asked,
-          at: { ...at, index: index + 1, text: chain.rules[index + 1]?.text ?? "" },
-        };
-        continue;
-      }
+      if (asked !== undefined) walked.asks ??= { what: asked, at };
+      if (packets === 0) continue;
       const parts = rulePartsOf(text);
       if (isAnswered && isOnLoopback(parts)) continue;
       walked.met.push(at);
@@ -101,7 +92,7 @@ export function walk(
   /** Undefined where the packet goes on with the next rule. */
   function follow(table: string, at: Step, parts: RuleParts): Left | undefined {
     const { target } = parts;
-    const asks = targetAsks(parts, foreign.chains);
+    const asks = targetAsks(parts, unsaid.chains);
     if (asks !== undefined) walked.asks ??= { what: asks, at };
     if (target === "DROP" || target === "REJECT") {
       if (walked.end === undefined || target === "REJECT")
@@ -109,9 +100,13 @@ export function walk(
       return "ended";
     }
     if (target !== undefined && ENDS_TABLE.has(target)) {
-      if (target === "ACCEPT" && (table === "filter" || walked.accepted?.table !== "filter"))
-        walked.accepted = at;
+      const isLater = table !== "filter" && walked.accepted?.table === "filter";
+      if (target === "ACCEPT" && !isLater && !isRemembered) walked.accepted = at;
       return "accepted";
+    }
+    if (target === ACCEPT_CHAIN && !isRemembered) {
+      isRemembered = true;
+      walked.accepted = at;
     }
     if (target === "RETURN") return "returned";
     const next = target === undefined ? undefined : tables.get(table)?.get(target);
@@ -133,6 +128,21 @@ export function walk(
     }
   }
   return walked;
+}
+
+/** The rules that were there, each with what its twin counted to be asked. */
+export function withoutTwins(rules: readonly CountedRule[]): (CountedRule & { asked: string | undefined })[] {
+  let asked: string | undefined;
+  return rules.flatMap((rule) => {
+    const asks = askedBy(rule.text);
+    if (asks !== undefined) {
+      if (rule.packets > 0) asked ??= asks;
+      return [];
+    }
+    const own = { ...rule, asked };
+    asked = undefined;
+    return [own];
+  });
 }
 
 function isOnLoopback({ general }: RuleParts): boolean {

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Facts, ForeignFacts } from "@sluice/proto/manifest/facts";
+import type { Explanation } from "@sluice/proto/manifest/test-result";
 import { dialTcp } from "../converge/dial.ts";
 import type { ConvergeParts, Log } from "../converge/parts.ts";
 import { createPreflight } from "../converge/preflight.ts";
@@ -7,14 +8,16 @@ import { createOpenRoom } from "../converge/rehearsal-room.ts";
 import type { Local } from "../converge/target.ts";
 import { createWarnings } from "../converge/warnings.ts";
 import { rememberChildren, type WatchedNamespace } from "../drift/own-children.ts";
-import type { Script } from "../drivers/driver.ts";
+import type { Script, Target } from "../drivers/driver.ts";
 import { createIpsetDriver } from "../drivers/ipset/driver.ts";
 import { createIptablesDriver } from "../drivers/iptables/driver.ts";
 import { type IptablesBackend, iptablesTool } from "../drivers/iptables/tools.ts";
 import { createTcDriver } from "../drivers/tc/driver.ts";
 import type { Namespace } from "../exec/namespace.ts";
+import { explain } from "../explain/explain.ts";
 import { foreignFactsOf } from "../facts/foreign-facts.ts";
 import { aroundOf } from "../packets/around.ts";
+import type { Asked } from "../packets/packet.ts";
 import { runTests } from "../packets/run-tests.ts";
 import { processIdOf, uptimeMs } from "../state/process-id.ts";
 import type { StateFolder } from "../state/state-folder.ts";
@@ -59,6 +62,8 @@ export interface Known {
 
 export interface AgentParts extends Omit<ConvergeParts, "confirm" | "listMembers"> {
   live: WatchedNamespace;
+  /** what becomes of a packet in the live namespace; `held` says which rules are whose */
+  explain(packet: Asked, held: Target | undefined): Promise<Explanation>;
 }
 
 export function createAgentParts(around: Surroundings, known: () => Known): AgentParts {
@@ -87,6 +92,8 @@ export function createAgentParts(around: Surroundings, known: () => Known): Agen
   return {
     live,
     drivers,
+    explain: (packet, held) =>
+      explain({ live, backend, ...aroundOf(live, known().facts.devices) }, packet, held),
     runTests: (tests, target, want) =>
       runTests({ backend, drivers, ...aroundOf(live, known().facts.devices) }, tests, target, want),
     openRoom,

@@ -180,6 +180,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     changes,
     pause,
     self,
+    explain: (packet) => turns.take(() => parts.explain(packet, holding.standing()?.target)),
     stop: stop.resolve,
   });
   const onPlan = createPlanDuty({ parts, link, turns, before: holding.before });

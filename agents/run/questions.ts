@@ -1,3 +1,4 @@
+import type { Explanation } from "@sluice/proto/manifest/test-result";
 import type { Ask } from "@sluice/proto/wire/envelope";
 import type { AskReply, Pulse } from "@sluice/proto/wire/report";
 import type { AgentLink } from "../link/link.ts";
@@ -13,6 +14,7 @@ export interface QuestionOptions {
   hits: Pick<HitDuty, "count">;
   changes: ChangeDuty;
   pause: Pause;
+  explain(packet: Extract<Ask, { what: "explain" }>["packet"]): Promise<Explanation>;
   self: { pulse(): Pulse; status(): Status };
   stop(): void;
 }
@@ -23,8 +25,11 @@ export function createQuestions(options: QuestionOptions) {
 
   async function onAsk(ask: Ask): Promise<AskReply> {
     if (ask.what === "hits") await hits.count();
-    if (ask.what !== "drift")
-      return { ok: true, status: self.pulse(), differences: [...drift.differences()], repaired: false };
+    if (ask.what !== "drift") {
+      const explanation = ask.what === "explain" ? await options.explain(ask.packet) : undefined;
+      const differences = [...drift.differences()];
+      return { ok: true, status: self.pulse(), differences, repaired: false, explanation };
+    }
     const paused = pause.now();
     if (ask.repair && paused !== undefined)
       return { ok: false, reason: `paused on the server: ${paused.reason}` };

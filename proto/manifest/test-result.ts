@@ -29,3 +29,18 @@ export const testResult = z.strictObject({
   origin,
 });
 export type TestResult = z.infer<typeof testResult>;
+
+/** Why a packet gets through on a server, or doesn't. */
+export const explanation = z.strictObject({
+  packet: z.string(),
+  verdict: packetVerdict,
+  /** absent where no rule ended it */
+  decided: metRule.optional(),
+  /** why it is unknown */
+  reason: z.string().optional(),
+  /** every rule that counted it, in order */
+  met: z.array(metRule),
+  /** what could stop a packet on that server and isn't in the copy */
+  notCopied: z.array(z.string()),
+});
+export type Explanation = z.infer<typeof explanation>;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { manifestTest } from "../manifest/manifest.ts";
 
 /** A blob in the `blobs` bucket: its digest, its size in bytes, the number of its chunks. */
 export const blobRef = z.strictObject({
@@ -42,6 +43,8 @@ export const wake = z.discriminatedUnion("what", [
 ]);
 export type Wake = z.infer<typeof wake>;
 
+const askedPacket = manifestTest.omit({ expect: true, origin: true });
+
 /** One interactive question to one agent; the reply is `askReply`. */
 export const ask = z.discriminatedUnion("what", [
   z.strictObject({ what: z.literal("status") }),
@@ -49,6 +52,8 @@ export const ask = z.discriminatedUnion("what", [
   z.strictObject({ what: z.literal("drift"), repair: z.boolean() }),
   /** count what rules matched now, and tell it before answering */
   z.strictObject({ what: z.literal("hits") }),
+  /** what becomes of a packet there, and by which rule */
+  z.strictObject({ what: z.literal("explain"), packet: askedPacket }),
 ]);
 export type Ask = z.infer<typeof ask>;
 

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { difference } from "../manifest/difference.ts";
 import { facts } from "../manifest/facts.ts";
 import { origin } from "../manifest/manifest.ts";
-import { testResult } from "../manifest/test-result.ts";
+import { explanation, testResult } from "../manifest/test-result.ts";
 
 /** Who changed the kernel beside us, as far as the kernel tells. */
 export const culprit = z.strictObject({
@@ -152,6 +152,8 @@ export const askReply = z.discriminatedUnion("ok", [
     status: pulse,
     differences: z.array(difference),
     repaired: z.boolean(),
+    /** the answer to `explain` */
+    explanation: explanation.optional(),
   }),
   z.strictObject({ ok: z.literal(false), reason: z.string() }),
 ]);

@@ -1,6 +1,7 @@
 import { Command, type Option } from "commander";
 import { addAuditCommands } from "./commands/audit.ts";
 import { addDriftCommands } from "./commands/drift.ts";
+import { addExplainCommand } from "./commands/explain.ts";
 import { addFleetCommands } from "./commands/fleet.ts";
 import { addHelpCommand } from "./commands/help.ts";
 import { addListCommands } from "./commands/list.ts";
@@ -43,6 +44,7 @@ export function createProgram(version: string): Command {
   addPlanCommands(program);
   addRolloutCommands(program);
   addDriftCommands(program);
+  addExplainCommand(program);
   addListCommands(program);
   addAuditCommands(program);
   addFleetCommands(program);

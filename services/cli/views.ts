@@ -1,5 +1,6 @@
 import { auditAtView, auditLogView, auditVerifyView } from "@sluice/proto/api/audit";
 import { driftView, repairDriftView, showDriftView } from "@sluice/proto/api/drift";
+import { explainView } from "@sluice/proto/api/explain";
 import { createTokenView, fleetView, tokenRowView } from "@sluice/proto/api/fleet";
 import { policyHitsView } from "@sluice/proto/api/hits";
 import { changeListView, listRowView, listView, retireListView } from "@sluice/proto/api/lists";
@@ -36,6 +37,7 @@ export const VIEWS = {
   "policy diff": diffPolicyView,
   "policy retire": retirePolicyView,
   test: testPoliciesView,
+  explain: explainView,
   plan: planView,
   "plan ls": z.array(planRowView),
   "plan show": planView,

@@ -19,11 +19,16 @@ export function manifestOf(text: string): Manifest {
   return compiled.manifest;
 }
 
+/** On a server that knows of nothing to protect. */
+export function targetFor(manifest: Manifest): Target {
+  return targetOf(manifest, { protect: [], control: [] }, () => undefined);
+}
+
 export async function rehearsed(
   parts: RehearseParts,
   manifest: Manifest,
 ): Promise<{ target: Target; want: Snapshots }> {
-  const target = targetOf(manifest, { protect: [], control: [] }, () => undefined);
+  const target = targetFor(manifest);
   const result = await rehearse(parts, target);
   if (!result.ok) throw new Error(result.refusal.reason);
   return { target, want: result.want };

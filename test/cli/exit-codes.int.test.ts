@@ -21,7 +21,7 @@ afterAll(async () => {
 });
 
 function rulesOf(server: string): Promise<string> {
-  return execIn(lab.fabric.host(server).namespace, "iptables-save", []);
+  return execIn(lab.fabric.host(server).namespace, "iptables", ["-S"]);
 }
 
 async function events(): Promise<number> {
@@ -162,4 +162,42 @@ test("3: a kernel that differs and is only reported on; 0 once it is repaired", 
   expect(await sluice.json("drift show", ["server-2"], { code: 3 })).toMatchObject({ asked: { ok: true } });
   expect(await sluice.json("drift repair", ["server-2"])).toMatchObject({ repaired: true });
   expect(await sluice.json("drift ls")).toEqual([]);
+});
+
+describe("2 and 3: a policy whose test fails", () => {
+  const tests = `tests:
+  - { from: 203.0.113.9, to: tcp/8080, expect: accept }
+  - { from: 203.0.113.9, to: tcp/2222, expect: drop }
+`;
+  const told = [
+    "gate.yaml:13: 203.0.113.9 to tcp/2222: expected drop, but accept",
+    "ip4/filter/SL-gate-INPUT: -p tcp -m multiport --dports 2222,8080 -j ACCEPT (gate.yaml:9)",
+  ];
+
+  test("a plan is refused and a rollout halts, with the rule that decided; nothing live is touched", async () => {
+    await sluice.file("gate.yaml", doorPolicy("2222,8080", tests).replace("policy: door", "policy: gate"));
+    const before = await Promise.all([rulesOf("server-1"), rulesOf("server-2")]);
+    const plan = await sluice.run(["plan", "-f", "gate.yaml"]);
+    expect(plan.code).toBe(2);
+    expect(plan.stderr).toMatch(/^server-[12]: refused at test$/m);
+    for (const line of told) expect(plan.stderr).toContain(line);
+
+    await sluice.run(["policy", "apply", "-f", "gate.yaml"]);
+    const failed = {
+      packet: "203.0.113.9 to tcp/2222",
+      expect: "drop",
+      verdict: "accept",
+      decided: { chain: "ip4/filter/SL-gate-INPUT", origin: { policy: "gate", revision: 1, line: 9 } },
+      origin: { policy: "gate", revision: 1, line: 13 },
+    };
+    const rollout = await sluice.json("rollout start", ["gate", "--waves", "1,100%"], { code: 3 });
+    expect(rollout).toMatchObject({ state: "halted", confirmed: 0 });
+    expect(rollout.servers.find(({ wave }) => wave === 1)).toMatchObject({
+      state: "refused",
+      refusal: { step: "test", tests: [failed] },
+    });
+    const shown = await sluice.run(["rollout", "show", rollout.rollout]);
+    expect(shown.stdout).toContain(told[0]?.replace("gate.yaml", "gate@1"));
+    expect(await Promise.all([rulesOf("server-1"), rulesOf("server-2")])).toEqual(before);
+  });
 });

@@ -71,6 +71,10 @@ test("policies", async () => {
     ok: true,
     files: [{ file, policy: "door", problems: [] }],
   });
+  expect(await sluice.json("test", [file])).toEqual({
+    ok: true,
+    files: [{ file, policy: "door", problems: [], tests: [] }],
+  });
   expect(await sluice.json("policy apply", ["-f", file, "--reason", "first"])).toMatchObject({
     policies: [{ policy: "door", action: "created", revision: 1 }],
   });
@@ -217,6 +221,33 @@ test("the audit history: filtered, paged, as of a time, and proven whole", async
     servers: [{ server: "server-1", confirmed: { assigned: [{ policy: "door", revision: 2 }] } }],
   });
   expect(await sluice.json("audit verify")).toMatchObject({ ok: true });
+});
+
+test("a packet explained: a foreign drop by its chain, a rule of ours by its line", async () => {
+  const { namespace } = lab.fabric.host("server-1");
+  const from = ["server-1", "--from", "203.0.113.9"];
+  const rules = ["iptables -N f2b-sshd", "iptables -A f2b-sshd -s 203.0.113.9 -j DROP"];
+  for (const rule of [...rules, "iptables -I INPUT -p tcp --dport 22 -j f2b-sshd"])
+    await execIn(namespace, "sh", ["-c", rule]);
+  expect(await sluice.json("explain", [...from, "--to", "tcp/22"])).toMatchObject({
+    server: "server-1",
+    verdict: "drop",
+    decided: { chain: "ip4/filter/f2b-sshd", foreign: true },
+    notCopied: [],
+  });
+  expect(await sluice.json("explain", [...from, "--to", "tcp/80"])).toMatchObject({
+    verdict: "accept",
+    decided: { foreign: false, origin: { policy: "door", revision: 1, line: 9 } },
+  });
+  const { stdout } = await sluice.run(["explain", ...from, "--to", "tcp/22"]);
+  expect(stdout).toMatch(/^203\.0\.113\.9:50000 to \S+:tcp\/22 by eth0 on server-1: drop$/m);
+  expect(stdout).toContain("  by ip4/filter/f2b-sshd: -s 203.0.113.9/32 -j DROP (not Sluice's)");
+  expect(await sluice.error(["explain", "server-1", "--to", "ssh", "--from", "203.0.113.9"])).toMatchObject({
+    code: "INVALID",
+    problems: [{ path: "to", found: "ssh" }],
+  });
+  for (const undo of ["-D INPUT -p tcp --dport 22 -j f2b-sshd", "-F f2b-sshd", "-X f2b-sshd"])
+    await execIn(namespace, "iptables", undo.split(" "));
 });
 
 test("every command was tried", () => {

@@ -6,6 +6,7 @@ import { auditAtView, auditEventView, auditLogView, auditVerifyView } from "@slu
 import { assignedView, decidedView } from "@sluice/proto/api/common";
 import { driftView, repairDriftView, showDriftView } from "@sluice/proto/api/drift";
 import { errorView, placeView, problemView } from "@sluice/proto/api/error";
+import { explainView } from "@sluice/proto/api/explain";
 import { createTokenView, fleetView, tokenRowView } from "@sluice/proto/api/fleet";
 import { policyHitsView, ruleHitsView } from "@sluice/proto/api/hits";
 import { changeListView, listRowView, listView, retireListView } from "@sluice/proto/api/lists";
@@ -40,6 +41,7 @@ export const SHAPES = {
   labelServer: labelServerView,
   applyPolicies: applyPoliciesView,
   lintPolicies: lintPoliciesView,
+  explain: explainView,
   testPolicies: testPoliciesView,
   rehearsed: rehearsedView,
   policyRow: policyRowView,

@@ -1,3 +1,4 @@
+import { explainInput } from "@sluice/proto/api/explain";
 import {
   addServerInput,
   labelServerInput,
@@ -5,6 +6,7 @@ import {
   showServerInput,
 } from "@sluice/proto/api/servers";
 import { addServer } from "../servers/add.ts";
+import { explainPacket } from "../servers/explain.ts";
 import { labelServer } from "../servers/label.ts";
 import { listServers } from "../servers/ls.ts";
 import { showServer } from "../servers/show.ts";
@@ -14,5 +16,6 @@ export const serversRouter = router({
   add: operator.input(addServerInput).mutation(({ ctx, input }) => addServer(ctx, input)),
   label: operator.input(labelServerInput).mutation(({ ctx, input }) => labelServer(ctx, input)),
   ls: viewer.input(listServersInput).query(({ ctx, input }) => listServers(ctx, input)),
+  explain: viewer.input(explainInput).query(({ ctx, input }) => explainPacket(ctx, input)),
   show: viewer.input(showServerInput).query(({ ctx, input }) => showServer(ctx, input)),
 });
