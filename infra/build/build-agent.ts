@@ -8,6 +8,9 @@ import { build, type Plugin } from "esbuild";
  */
 export const AGENT_NODE_FLAGS: readonly string[] = ["--max-semi-space-size=1", "--optimize-for-size"];
 
+/** One heap for all threads of libc: each of their own would keep what it once needed. */
+export const AGENT_ENVIRONMENT = { MALLOC_ARENA_MAX: "1" } as const;
+
 const root = new URL("../../", import.meta.url);
 
 /** Zod's messages in fifty languages are a quarter of the bundle, and memory in every agent; English is used. */
@@ -65,7 +68,8 @@ export async function buildAgent(): Promise<string> {
     },
   });
   const bundled = await readFile(unfinished, "utf8");
-  const firstLine = `#!/usr/bin/env -S node ${AGENT_NODE_FLAGS.join(" ")}\n`;
+  const variables = Object.entries(AGENT_ENVIRONMENT).map(([name, value]) => `${name}=${value}`);
+  const firstLine = `#!/usr/bin/env -S ${[...variables, "node", ...AGENT_NODE_FLAGS].join(" ")}\n`;
   await writeFile(unfinished, firstLine + bundled.replace(/^#!.*\n/, ""));
   await chmod(unfinished, 0o755);
   await rename(unfinished, outfile);

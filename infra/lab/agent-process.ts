@@ -1,5 +1,5 @@
 import { createWriteStream } from "node:fs";
-import { AGENT_NODE_FLAGS } from "../build/build-agent.ts";
+import { AGENT_ENVIRONMENT, AGENT_NODE_FLAGS } from "../build/build-agent.ts";
 import { commandIn, environmentIn } from "../net/namespace.ts";
 import { type GuardedChild, startGuarded } from "../process/guarded-child.ts";
 
@@ -67,7 +67,7 @@ export function startAgentProcess(options: AgentOptions): AgentProcess {
   function environment(): NodeJS.ProcessEnv {
     const env = environmentIn(namespace);
     const path = [options.toolsFolder, env.PATH].filter((part) => part !== undefined);
-    return { ...env, PATH: path.join(":") };
+    return { ...env, ...AGENT_ENVIRONMENT, PATH: path.join(":") };
   }
 
   async function down(): Promise<void> {

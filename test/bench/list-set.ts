@@ -61,10 +61,18 @@ async function ofSize(context: BenchContext, size: number): Promise<{ rows: Row[
     await driver.write(ns, fill);
     const want = await driver.read(ns, target);
     const often = { ...context, runs: 4 * context.runs };
+    const back = () => driver.write(ns, changeScript(set.name, "back"));
+    const changeFile = join(folder.path, "changes");
+    await writeScript(changeFile, changeScript(set.name, "change").text);
     const changes = await inTurn(often, {
       ours: async () => {
         const ms = await timeMs(() => driver.write(ns, changeScript(set.name, "change")));
-        await driver.write(ns, changeScript(set.name, "back"));
+        await back();
+        return ms;
+      },
+      bare: async () => {
+        const ms = await timeMs(() => raw(ns, "ipset", ["-file", changeFile, "restore"]));
+        await back();
         return ms;
       },
     });
@@ -85,6 +93,7 @@ async function ofSize(context: BenchContext, size: number): Promise<{ rows: Row[
         row(`${label}: ipset restore, sized`, "ms", fills.sized),
         row(`${label}: ipset restore, as usually written`, "ms", fills.naive),
         row(`${label}: ${CHANGES} changes`, "ms", changes.ours),
+        row(`${label}: ${CHANGES} changes, bare restore`, "ms", changes.bare),
         row(`${label}: full check`, "ms", checks.ours),
         row(`${label}: ipset save`, "ms", checks.save),
         row(`${label}: ipset list`, "ms", checks.list),
@@ -98,6 +107,7 @@ async function ofSize(context: BenchContext, size: number): Promise<{ rows: Row[
           changes.ours.map(() => CHANGES_AIM_MS),
           { atMost: 1 },
         ),
+        ratio(`${label}: ${CHANGES} changes / bare restore`, changes.ours, changes.bare, { atMost: 1.3 }),
         ratio(`${label}: full check / ipset save`, checks.ours, checks.save, { atMost: 1.2 }),
       ],
     };
@@ -120,7 +130,7 @@ async function afresh(
   return ms;
 }
 
-async function writeScript(path: string, text: string, { more, end }: Script): Promise<void> {
+async function writeScript(path: string, text: string, { more, end }: Partial<Script> = {}): Promise<void> {
   await using file = await open(path, "w");
   await file.write(text);
   for (const chunk of more?.() ?? []) await file.write(Buffer.from(chunk));
