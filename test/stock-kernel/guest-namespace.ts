@@ -27,9 +27,11 @@ export async function openGuestNamespace(kernel: StockKernel): Promise<Rehearsal
     name: `stock-kernel-${opened}`,
     throwAway: true,
     pid,
-    run: (command, args, options = {}) => {
-      const { timeoutMs } = options;
-      return kernel.run("nsenter", enter(command, args), { input: textOf(options.input), timeoutMs });
+    async run(command, args, { input, onOutput, timeoutMs } = {}) {
+      const fed = { input: textOf(input), timeoutMs };
+      const result = await kernel.run("nsenter", enter(command, args), fed);
+      onOutput?.(Buffer.from(result.stdout));
+      return onOutput === undefined ? result : { ...result, stdout: "" };
     },
     async readNet(file, heard) {
       const { code, stdout } = await kernel.run("nsenter", enter("cat", [`/proc/net/${file}`]), {});
