@@ -1,7 +1,7 @@
 import type { Target } from "../drivers/driver.ts";
 import { claimedOf, claimsIn, holdClaimed } from "../drivers/iptables/claims.ts";
 import type { IptablesSnapshot } from "../drivers/iptables/snapshot.ts";
-import { foreignIngress, foreignRoots } from "../drivers/tc/foreign.ts";
+import { foreignIngress, foreignRoots, hasTree } from "../drivers/tc/foreign.ts";
 import type { TcSnapshot } from "../drivers/tc/snapshot.ts";
 
 /**
@@ -19,6 +19,7 @@ export function createPreflight(look: {
     return [
       ...foreignUses(target, iptables),
       ...heldClaims(target, iptables),
+      ...absentDevices(target, tc),
       ...foreignDevices(target, before, tc),
     ];
   };
@@ -53,6 +54,14 @@ function heldClaims({ takeover = [] }: Target, { tables }: IptablesSnapshot): st
         `ip${table.family}/${table.table} ${chain} isn't claimed, and its rule leads to a chain that is: ${rule}`,
     );
   });
+}
+
+/** What can't be built, because what it is to stand on isn't there. */
+function absentDevices(target: Target, tc: TcSnapshot): string[] {
+  return target.devices
+    .filter(({ egress, ingress }) => hasTree(egress) || hasTree(ingress?.tree))
+    .filter(({ device }) => tc.devices[device]?.exists !== true)
+    .map(({ device }) => `${device} isn't there: bring it up, or leave it out`);
 }
 
 function foreignDevices(target: Target, before: Target | undefined, tc: TcSnapshot): string[] {

@@ -1,6 +1,6 @@
 import { linkSync, mkdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { SluiceError } from "@sluice/proto/base/errors";
+import { dirname, join } from "node:path";
+import { messageOf, SluiceError } from "@sluice/proto/base/errors";
 import { isAlive, type ProcessId, processIdOf } from "./process-id.ts";
 
 const RUN_FOLDER = "/run/sluice";
@@ -43,7 +43,7 @@ function lockFile(path: string, conflict: (pid: string) => [reason: string, cure
   const mine = processIdOf(process.pid);
   if (mine === undefined) throw new SluiceError("INTERNAL", "/proc doesn't show this process");
   const claim = `${path}.${mine.pid}`;
-  writeFileSync(claim, `${mine.pid} ${mine.startTime}\n`, { mode: 0o600 });
+  writeClaim(claim, `${mine.pid} ${mine.startTime}\n`);
   try {
     for (let tries = 0; ; tries += 1) {
       if (tryLink(claim, path)) return { release: () => rmSync(path, { force: true }) };
@@ -56,6 +56,17 @@ function lockFile(path: string, conflict: (pid: string) => [reason: string, cure
     }
   } finally {
     rmSync(claim, { force: true });
+  }
+}
+
+/** The first that an agent writes: where even this can't be, nothing would be kept. */
+function writeClaim(path: string, text: string): void {
+  try {
+    writeFileSync(path, text, { mode: 0o600 });
+  } catch (error) {
+    throw new SluiceError("UNAVAILABLE", `${dirname(path)} can't be written: ${messageOf(error)}`, {
+      cure: "make it writable: until then what the kernel holds stays as it is",
+    });
   }
 }
 

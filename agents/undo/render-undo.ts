@@ -4,6 +4,7 @@ import type { ManifestDevice } from "@sluice/proto/manifest/manifest";
 import type { Script, Target, TargetSet } from "../drivers/driver.ts";
 import { addWords, createWords } from "../drivers/ipset/options.ts";
 import { backText, type Claimed, marksOf, takeText, united } from "../drivers/iptables/claims.ts";
+import { hasTree } from "../drivers/tc/foreign.ts";
 import { isRules } from "../takeover/taken.ts";
 import type { Handover } from "../takeover/takeover.ts";
 import { same } from "./plain-json.ts";
@@ -120,8 +121,8 @@ function renderForeign({ handover, tool, previous }: UndoInput): Record<string, 
 function deviceOf(target: Target, name: string): ManifestDevice | undefined {
   const { egress, ingress } = target.devices.find(({ device }) => device === name) ?? {};
   const owned = {
-    ...(egress !== undefined && egress.qdiscs.length > 0 ? { egress } : {}),
-    ...(ingress !== undefined && ingress.tree.qdiscs.length > 0 ? { ingress } : {}),
+    ...(hasTree(egress) ? { egress } : {}),
+    ...(hasTree(ingress?.tree) ? { ingress } : {}),
   };
   return Object.keys(owned).length === 0 ? undefined : { device: name, ...owned };
 }

@@ -30,6 +30,8 @@ export interface StockKernel extends AsyncDisposable {
   start(command: string, args: readonly string[]): GuestProcess;
   /** Powers it off; returns when no process and no file of it is left. */
   close(): Promise<void>;
+  /** Ends it as a cut of its power would: what it has not written to a disk is lost. */
+  cutPower(): Promise<void>;
 }
 
 export interface RunOptions {
@@ -78,11 +80,15 @@ export async function bootStockKernel(options: BootOptions = {}): Promise<StockK
       clearTimeout(late);
       await folder.remove();
     };
+    const cutPower = async () => {
+      await child.stop("SIGKILL");
+      await folder.remove();
+    };
     try {
       await kernel.ready(timeoutMs);
       const { stdout } = await kernel.processes.run("uname", ["-r"]);
       const { run, start } = kernel.processes;
-      return { release: stdout.trim(), run, start, close, [Symbol.asyncDispose]: close };
+      return { release: stdout.trim(), run, start, close, cutPower, [Symbol.asyncDispose]: close };
     } catch (thrown) {
       await child.stop("SIGKILL");
       throw thrown;

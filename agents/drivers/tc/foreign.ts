@@ -59,6 +59,6 @@ export function withReleased(
 
 const EMPTY_TREE: TcTree = { qdiscs: [], classes: [], filters: [] };
 
-function hasTree(tree: TcTree | undefined): boolean {
+export function hasTree(tree: TcTree | undefined): boolean {
   return tree !== undefined && tree.qdiscs.length > 0;
 }
