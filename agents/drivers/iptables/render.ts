@@ -40,7 +40,8 @@ export function renderIptables(
       const standing = have.tables.get(key);
       const changed = want === undefined ? undefined : changedChains(want.tables.get(key), standing);
       const toWrite = chains.filter((chain) => changed === undefined || changed.has(chain.name));
-      const build = renderBuild(family, table, toWrite, hooks, standing);
+      const bare = want === undefined ? bareTable(target, family, table) : undefined;
+      const build = renderBuild(family, table, toWrite, hooks, standing ?? bare);
       const remove = renderRemove(tableKey(family, table), toolOf(family), chains, hooks, standing);
       if (build !== undefined) steps.build.push(build);
       if (remove !== undefined) steps.remove.push(remove);
@@ -55,6 +56,13 @@ export function renderIptables(
     if (remove !== undefined) steps.remove.push(remove);
   }
   return steps;
+}
+
+/** What a rehearsal begins with: the stubs of foreign chains, which ours may have to stand in. */
+function bareTable({ external }: Target, family: Family, table: TableName): TableSnapshot {
+  const stubs = external.chains.filter((chain) => chain.family === family && chain.table === table);
+  const foreignChains = new Set(stubs.map(({ name }) => name));
+  return { family, table, chains: new Map(), hooks: new Map(), foreignChains, foreignUses: [] };
 }
 
 /** All chains of ours, whole; the jumps to them aren't touched, for nobody knows which there are. */
