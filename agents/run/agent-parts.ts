@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Facts, ForeignFacts } from "@sluice/proto/manifest/facts";
 import type { Explanation } from "@sluice/proto/manifest/test-result";
+import type { Present } from "@sluice/proto/wire/present";
 import { dialTcp } from "../converge/dial.ts";
 import type { ConvergeParts, Log } from "../converge/parts.ts";
 import { createPreflight } from "../converge/preflight.ts";
@@ -19,6 +20,7 @@ import { foreignFactsOf } from "../facts/foreign-facts.ts";
 import { aroundOf } from "../packets/around.ts";
 import type { Asked } from "../packets/packet.ts";
 import { runTests } from "../packets/run-tests.ts";
+import { readPresent } from "../present/present.ts";
 import { processIdOf, uptimeMs } from "../state/process-id.ts";
 import type { StateFolder } from "../state/state-folder.ts";
 import { createTakeover } from "../takeover/takeover.ts";
@@ -64,6 +66,8 @@ export interface AgentParts extends Omit<ConvergeParts, "confirm" | "listMembers
   live: WatchedNamespace;
   /** what becomes of a packet in the live namespace; `held` says which rules are whose */
   explain(packet: Asked, held: Target | undefined): Promise<Explanation>;
+  /** what stands in the live namespace and isn't ours; `held` says which devices are */
+  present(held: Target | undefined): Promise<Present>;
 }
 
 export function createAgentParts(around: Surroundings, known: () => Known): AgentParts {
@@ -108,6 +112,14 @@ export function createAgentParts(around: Surroundings, known: () => Known): Agen
         },
       },
     }),
+    present: (held) =>
+      readPresent(
+        {
+          ...{ live, backend, tc: (target) => tc.read(live, target) },
+          devices: known().facts.devices.map(({ name }) => name),
+        },
+        held,
+      ),
     preflight: createPreflight({
       iptables: (target) => iptables.read(live, target),
       tc: (target) => tc.read(live, target),

@@ -179,6 +179,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     hits: counting,
     changes,
     pause,
+    present: () => turns.take(() => base.present(holding.standing()?.target)),
     self,
     explain: (packet) => turns.take(() => parts.explain(packet, holding.standing()?.target)),
     stop: stop.resolve,

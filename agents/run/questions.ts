@@ -1,5 +1,7 @@
+import { messageOf } from "@sluice/proto/base/errors";
 import type { Explanation } from "@sluice/proto/manifest/test-result";
 import type { Ask } from "@sluice/proto/wire/envelope";
+import type { Present } from "@sluice/proto/wire/present";
 import type { AskReply, Pulse } from "@sluice/proto/wire/report";
 import type { AgentLink } from "../link/link.ts";
 import type { ChangeDuty } from "./change-duty.ts";
@@ -15,6 +17,7 @@ export interface QuestionOptions {
   changes: ChangeDuty;
   pause: Pause;
   explain(packet: Extract<Ask, { what: "explain" }>["packet"]): Promise<Explanation>;
+  present(): Promise<Present>;
   self: { pulse(): Pulse; status(): Status };
   stop(): void;
 }
@@ -25,6 +28,7 @@ export function createQuestions(options: QuestionOptions) {
 
   async function onAsk(ask: Ask): Promise<AskReply> {
     if (ask.what === "hits") await hits.count();
+    if (ask.what === "present") return await answerPresent();
     if (ask.what !== "drift") {
       const explanation = ask.what === "explain" ? await options.explain(ask.packet) : undefined;
       const differences = [...drift.differences()];
@@ -36,6 +40,16 @@ export function createQuestions(options: QuestionOptions) {
     const checked = await drift.lookNow({ repair: ask.repair, tell: true });
     const differences = checked?.differences ?? [...drift.differences()];
     return { ok: true, status: self.pulse(), differences, repaired: (checked?.writes ?? 0) > 0 };
+  }
+
+  async function answerPresent(): Promise<AskReply> {
+    try {
+      const present = await options.present();
+      const differences = [...drift.differences()];
+      return { ok: true, status: self.pulse(), differences, repaired: false, present };
+    } catch (error) {
+      return { ok: false, reason: messageOf(error) };
+    }
   }
 
   async function onLocal(request: LocalRequest): Promise<LocalReply> {

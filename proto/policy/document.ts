@@ -165,8 +165,11 @@ export const policyDocument = z.strictObject({
   }),
   vars: z.record(z.string(), policyVar),
   order: z.int(),
-  /** no packet fares otherwise for this policy: what its rules would do is counted. Absent: they do it */
-  mode: z.literal("observe").optional(),
+  /**
+   * `observe`: no packet fares otherwise for this policy, what its rules would do is counted. `imported`: what it says stands
+   * on its servers as others made it, and nothing is done before it is adopted. Absent: its rules do what they say
+   */
+  mode: z.enum(["observe", "imported"]).optional(),
   sets: z.array(policySetDocument),
   firewall: z.strictObject({
     /** what happens to a packet that no rule decided, in the hook's tail */

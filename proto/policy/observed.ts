@@ -19,9 +19,14 @@ export interface ReachedRule {
   mode: Mode;
 }
 
+/** What a policy's rules are unless they say so themselves: an imported one's will enforce. */
+export function modeOf({ mode }: PolicyDocument): Mode {
+  return mode === "observe" ? "observe" : "enforce";
+}
+
 export function reachedRules(document: PolicyDocument): ReachedRule[] {
   const { chains } = document.firewall;
-  const whole: Mode = document.mode ?? "enforce";
+  const whole = modeOf(document);
   const effectIn = effectsIn(document);
   const byKey = new Map(chains.map((chain) => [`${chain.table}/${chain.name}`, chain]));
   const modes = new Map<PolicyChainDocument, Set<Mode>>(chains.map((chain) => [chain, new Set()]));
@@ -64,7 +69,7 @@ export function effectsIn({ firewall, external }: PolicyDocument) {
 /** What changes packets can't be observed: it would change them, or what comes after it would be told wrong. */
 export function checkObserved(reader: Reader, document: PolicyDocument, root: MapNode): void {
   const says = document.firewall.chains.some(({ rules }) => rules.some(({ mode }) => mode !== undefined));
-  if (document.mode === undefined && !says) return;
+  if (document.mode !== "observe" && !says) return;
   const effectIn = effectsIn(document);
   const expected = "what accepts, drops, logs or goes to a chain; the rest in a policy of its own";
   const { file } = root.place;

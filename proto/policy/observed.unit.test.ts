@@ -40,7 +40,7 @@ describe("what can't be observed is refused at its place", () => {
 });
 
 test("a mode that there isn't is refused with those there are", () => {
-  expectRefusal(policyWith("mode: ‸watch\n"), "bad value for mode", "one of observe, enforce");
+  expectRefusal(policyWith("mode: ‸watch\n"), "bad value for mode", "one of observe, enforce, imported");
   const rule = policyWith("firewall: { filter: { INPUT: [{ rule: -j DROP, mode: ‸yes }] } }\n");
   expectRefusal(rule, "bad value for mode", "one of observe, enforce");
 });

@@ -2,13 +2,12 @@ import type { Problem } from "../base/errors.ts";
 import { readBlocks } from "./blocks.ts";
 import type { PolicyDocument } from "./document.ts";
 import { readExternal } from "./external.ts";
-import { duration, type Field, freeText, integer, oneOf, parsed, withDefault } from "./fields.ts";
+import { duration, type Field, freeText, integer, oneOf, optional, parsed, withDefault } from "./fields.ts";
 import { ownChains, readFirewall } from "./firewall.ts";
 import { readGuards } from "./guards.ts";
 import { checkObserved } from "./observed.ts";
 import { readProbes, readProtect, readReach } from "./reachability.ts";
 import { createReader, DROPPED_MAX, type Reader, readFields, TooManyProblems } from "./reader.ts";
-import { modeField } from "./rule-check.ts";
 import type { RuleNames } from "./rule-names.ts";
 import { readSets } from "./sets.ts";
 import { readShaping } from "./shaping.ts";
@@ -43,7 +42,7 @@ const SHAPE = {
   targets: "nested",
   vars: "nested",
   order: withDefault(integer(-10_000, 10_000), 100),
-  mode: modeField,
+  mode: optional(oneOf(["observe", "enforce", "imported"])),
   sets: "nested",
   firewall: "nested",
   blocks: "nested",
@@ -111,7 +110,7 @@ function readPolicy(reader: Reader, root: SourceNode): PolicyDocument | undefine
     targets,
     vars: Object.fromEntries([...vars].map(([name, { document }]) => [name, document])),
     order,
-    ...(mode === "observe" && { mode }),
+    ...(mode !== undefined && mode !== "enforce" && { mode }),
     ...rest,
     drift,
     deadlineMs: deadline,

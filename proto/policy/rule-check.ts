@@ -24,7 +24,7 @@ const FAMILY_OPTIONS: Readonly<Record<string, Family>> = { "-4": 4, "--ipv4": 4,
 
 const FAMILY_NAMES: Readonly<Record<string, Family>> = { ipv4: 4, ipv6: 6 };
 const familyField = optional(oneOf(["ipv4", "ipv6"]));
-export const modeField = optional(oneOf(["observe", "enforce"]));
+const modeField = optional(oneOf(["observe", "enforce"]));
 
 /** A rule: iptables' own words without `-A CHAIN`, or a map of those, the family and the mode. */
 export function readRule(

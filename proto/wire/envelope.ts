@@ -54,6 +54,8 @@ export const ask = z.discriminatedUnion("what", [
   z.strictObject({ what: z.literal("hits") }),
   /** what becomes of a packet there, and by which rule */
   z.strictObject({ what: z.literal("explain"), packet: askedPacket }),
+  /** what stands there and isn't ours */
+  z.strictObject({ what: z.literal("present") }),
 ]);
 export type Ask = z.infer<typeof ask>;
 

@@ -3,6 +3,7 @@ import { difference } from "../manifest/difference.ts";
 import { facts } from "../manifest/facts.ts";
 import { origin } from "../manifest/manifest.ts";
 import { explanation, testResult } from "../manifest/test-result.ts";
+import { present } from "./present.ts";
 
 /** Who changed the kernel beside us, as far as the kernel tells. */
 export const culprit = z.strictObject({
@@ -154,6 +155,8 @@ export const askReply = z.discriminatedUnion("ok", [
     repaired: z.boolean(),
     /** the answer to `explain` */
     explanation: explanation.optional(),
+    /** the answer to `present` */
+    present: present.optional(),
   }),
   z.strictObject({ ok: z.literal(false), reason: z.string() }),
 ]);

@@ -4,6 +4,7 @@ import { addDriftCommands } from "./commands/drift.ts";
 import { addExplainCommand } from "./commands/explain.ts";
 import { addFleetCommands } from "./commands/fleet.ts";
 import { addHelpCommand } from "./commands/help.ts";
+import { addImportCommand } from "./commands/import.ts";
 import { addListCommands } from "./commands/list.ts";
 import { addPlanCommands } from "./commands/plan.ts";
 import { addPolicyCommands } from "./commands/policy.ts";
@@ -40,6 +41,7 @@ export function createProgram(version: string): Command {
     .addHelpText("after", AFTER_HELP);
   addServerCommands(program);
   addPolicyCommands(program);
+  addImportCommand(program);
   addTestCommand(program);
   addPlanCommands(program);
   addRolloutCommands(program);

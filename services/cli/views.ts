@@ -3,6 +3,7 @@ import { driftView, repairDriftView, showDriftView } from "@sluice/proto/api/dri
 import { explainView } from "@sluice/proto/api/explain";
 import { createTokenView, fleetView, tokenRowView } from "@sluice/proto/api/fleet";
 import { policyHitsView } from "@sluice/proto/api/hits";
+import { importView } from "@sluice/proto/api/import";
 import { changeListView, listRowView, listView, retireListView } from "@sluice/proto/api/lists";
 import { planRowView, planView } from "@sluice/proto/api/plans";
 import {
@@ -36,6 +37,7 @@ export const VIEWS = {
   "policy hits": policyHitsView,
   "policy diff": diffPolicyView,
   "policy retire": retirePolicyView,
+  import: importView,
   test: testPoliciesView,
   explain: explainView,
   plan: planView,

@@ -65,6 +65,13 @@ test("a new server: people get the line to run on it, with control's address and
   );
 });
 
+test("import", async () => {
+  expect(await sluice.json("import", ["--server", "server-1", "--policy", "found"])).toMatchObject({
+    ...{ server: "server-1", policy: "found", text: expect.stringContaining("mode: imported") },
+    left: expect.any(Array),
+  });
+});
+
 test("policies", async () => {
   const file = await sluice.file("door.yaml", doorPolicy());
   expect(await sluice.json("policy lint", [file])).toEqual({

@@ -9,6 +9,7 @@ import { errorView, placeView, problemView } from "@sluice/proto/api/error";
 import { explainView } from "@sluice/proto/api/explain";
 import { createTokenView, fleetView, tokenRowView } from "@sluice/proto/api/fleet";
 import { policyHitsView, ruleHitsView } from "@sluice/proto/api/hits";
+import { importView, leftView } from "@sluice/proto/api/import";
 import { changeListView, listRowView, listView, retireListView } from "@sluice/proto/api/lists";
 import { planAnswerView, planRowView, planView } from "@sluice/proto/api/plans";
 import {
@@ -51,6 +52,8 @@ export const SHAPES = {
   retirePolicy: retirePolicyView,
   policyHits: policyHitsView,
   ruleHits: ruleHitsView,
+  import: importView,
+  left: leftView,
   plan: planView,
   planRow: planRowView,
   planAnswer: planAnswerView,

@@ -37,12 +37,16 @@ export function compile(input: CompileInput): CompileResult {
   const assembly = createAssembly(input);
   const policies = inOrder(input.assigned);
   const seen = new Set<string>();
-  const documents = policies.map(({ document, revision }) => {
+  const documents = policies.flatMap(({ document, revision }) => {
     const report = createReporter(assembly.findings, document.policy, revision);
     if (seen.has(document.policy))
       report.problem({ line: 1, path: "policy" }, `the policy ${document.policy} is assigned twice`);
     seen.add(document.policy);
-    return addPolicy(assembly, document, report);
+    if (document.mode === "imported") {
+      report.warn({ line: 1, path: "mode" }, "imported: it does nothing before `sluice adopt`");
+      return [];
+    }
+    return [addPolicy(assembly, document, report)];
   });
   const { problems, warnings } = assembly.findings;
   addWarnings(assembly, documents);

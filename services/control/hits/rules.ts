@@ -1,6 +1,6 @@
 import type { RuleHitsView } from "@sluice/proto/api/hits";
 import type { PolicyDocument } from "@sluice/proto/policy/document";
-import { effectsIn, type Mode, reachedRules } from "@sluice/proto/policy/observed";
+import { effectsIn, modeOf, reachedRules } from "@sluice/proto/policy/observed";
 
 /** A part of a policy that matches packets, by the path that its kernel rules have for origin. */
 export type CountedRule = Pick<RuleHitsView, "line" | "path" | "text" | "mode" | "does">;
@@ -12,7 +12,7 @@ export function rulesOf(document: PolicyDocument): readonly CountedRule[] {
   const before = known.get(document);
   if (before !== undefined) return before;
   const effectIn = effectsIn(document);
-  const mode: Mode = document.mode ?? "enforce";
+  const mode = modeOf(document);
   const rules: CountedRule[] = [
     ...document.firewall.defaults.map(({ hook, verdict, line }) => ({
       ...{ line, mode, does: "drop" as const },

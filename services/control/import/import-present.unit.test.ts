@@ -1,0 +1,166 @@
+import type { PolicyDocument } from "@sluice/proto/policy/document";
+import { parsePolicy } from "@sluice/proto/policy/parse";
+import type { Present } from "@sluice/proto/wire/present";
+import { expect, test } from "vitest";
+import { importPresent } from "./import-present.ts";
+
+function imported(present: Partial<Present>) {
+  const whole: Present = { rules: [], sets: [], qdiscs: [], untold: [], ...present };
+  const result = importPresent({ server: "web-1", policy: "web", present: whole }, parsePolicy);
+  const parsed = parsePolicy(result.text);
+  if (!parsed.ok) throw new Error(result.text);
+  return { ...result, document: parsed.document };
+}
+
+function filter(four: readonly string[], six: readonly string[] = [], policy = "ACCEPT"): Present["rules"] {
+  const lines = (rules: readonly string[]) => {
+    const chains = new Set(
+      rules.map((rule) => rule.split(" ")[1] ?? "").filter((name) => !/^[A-Z]+$/.test(name)),
+    );
+    return [
+      "*filter",
+      `:INPUT ${policy} [3:180]`,
+      ":FORWARD ACCEPT [0:0]",
+      ":OUTPUT ACCEPT [0:0]",
+      ...[...chains].map((name) => `:${name} - [0:0]`),
+      ...rules,
+      "COMMIT",
+    ];
+  };
+  return [
+    { family: 4, lines: lines(four) },
+    { family: 6, lines: lines(six) },
+  ];
+}
+
+function rulesOf({ firewall }: PolicyDocument, chain: string) {
+  const rules = firewall.chains.find(({ name }) => name === chain)?.rules ?? [];
+  return rules.map(({ text, family }) => (family === undefined ? text : `${family}: ${text}`));
+}
+
+const set = (name: string, more: Partial<Present["sets"][number]> = {}): Present["sets"][number] => ({
+  ...{
+    name,
+    type: "hash:net",
+    family: 4,
+    options: ["maxelem", "65536"],
+    entries: ["192.0.2.0/24"],
+    expiring: false,
+  },
+  ...more,
+});
+
+test("an imported policy does nothing, and is for its server alone", () => {
+  const { document } = imported({ rules: filter(["-A INPUT -p tcp -j ACCEPT"]) });
+  expect(document).toMatchObject({ policy: "web", mode: "imported", targets: { servers: ["web-1"] } });
+});
+
+test("rules of both families become one only where they mean the same, each family's in its order", () => {
+  const four = [
+    "-A INPUT -i lo -j ACCEPT",
+    "-A INPUT -s 10.0.0.0/8 -j DROP",
+    "-A INPUT -p icmp -j ACCEPT",
+    "-A INPUT -j ok",
+  ];
+  const six = [
+    "-A INPUT -i lo -j ACCEPT",
+    "-A INPUT -p icmp -j ACCEPT",
+    "-A INPUT -s 2001:db8::/32 -j DROP",
+    "-A INPUT -j ok",
+  ];
+  const { document } = imported({ rules: filter([...four, "-A ok -j ACCEPT"], [...six, "-A ok -j ACCEPT"]) });
+  const rules = rulesOf(document, "INPUT");
+  expect(rules.filter((rule) => !rule.startsWith("6"))).toEqual([
+    ...["-i lo -j ACCEPT", "4: -s 10.0.0.0/8 -j DROP", "4: -p icmp -j ACCEPT", "-j ok"],
+  ]);
+  expect(rules.filter((rule) => !rule.startsWith("4"))).toEqual([
+    ...["-i lo -j ACCEPT", "6: -p icmp -j ACCEPT", "6: -s 2001:db8::/32 -j DROP", "-j ok"],
+  ]);
+  expect(rulesOf(document, "ok")).toEqual(["-j ACCEPT"]);
+});
+
+test("a chain that drops at its end in both families has a default, in one of them a last rule", () => {
+  const rules = ["-A INPUT -i lo -j ACCEPT"];
+  const both = imported({ rules: filter(rules, rules, "DROP") }).document;
+  expect(both.firewall.defaults).toMatchObject([{ hook: "INPUT", verdict: "drop" }]);
+  const one = imported({ rules: filter(rules, [], "DROP").slice(0, 1) }).document;
+  expect(one.firewall.defaults).toEqual([]);
+  expect(rulesOf(one, "INPUT")).toEqual(["4: -i lo -j ACCEPT", "4: -j DROP"]);
+});
+
+test("odd texts come through YAML and variables as they were", () => {
+  const texts = [
+    '-m comment --comment "it\'s # a: $trap $$ {x}" -j ACCEPT',
+    "! -s 192.0.2.0/24 -j DROP",
+    '-j LOG --log-prefix "IN: "',
+  ];
+  const { document } = imported({ rules: filter(texts.map((text) => `-A INPUT ${text}`)) });
+  expect(rulesOf(document, "INPUT")).toEqual([
+    '4: -m comment --comment "it\'s # a: $$trap $$$ {x}" -j ACCEPT',
+    ...texts.slice(1).map((text) => `4: ${text}`),
+  ]);
+});
+
+test("a hook in which another tool keeps rules is left whole, with the tool's name; the others are taken", () => {
+  const rules = [
+    ...["-A FORWARD -j DOCKER-USER", "-A FORWARD -s 10.1.0.0/16 -j ACCEPT", "-A INPUT -i lo -j ACCEPT"],
+    ...["-A OUTPUT -j own", "-A own -p tcp -j f2b-sshd"],
+  ];
+  const { document, left } = imported({ rules: filter(rules) });
+  expect(document.firewall.chains.map(({ name }) => name)).toEqual(["INPUT"]);
+  expect(left).toEqual([
+    { what: "filter/FORWARD", why: "Docker keeps rules of its own there" },
+    { what: "filter/OUTPUT", why: "fail2ban keeps rules of its own there" },
+  ]);
+});
+
+test("what the language refuses is left with its words, and all that leads there", () => {
+  const { document, left } = imported({
+    rules: filter([
+      "-A INPUT -j odd@name",
+      "-A FORWARD -i lo -j ACCEPT",
+      "-A odd@name -j ACCEPT",
+      "-A idle -j DROP",
+    ]),
+  });
+  expect(document.firewall.chains.map(({ name }) => name)).toEqual(["FORWARD"]);
+  expect(left).toMatchObject([
+    { what: "filter/INPUT", why: expect.stringContaining("odd@name") },
+    { what: "filter/idle", why: "no built-in chain leads there" },
+  ]);
+});
+
+test("sets are taken with their entries; those that change by themselves are referred to", () => {
+  const rules = ["office", "bans", "f2b-x", "written"].map(
+    (name) => `-A INPUT -m set --match-set ${name} src -j ACCEPT`,
+  );
+  const { document, left } = imported({
+    rules: filter([
+      ...rules.filter((rule) => !rule.includes("f2b")),
+      "-A INPUT -j SET --add-set written src",
+    ]),
+    sets: [
+      ...[set("office"), set("bans", { options: ["timeout", "600"], expiring: true })],
+      ...[set("written"), set("alone"), set("f2b-x")],
+    ],
+  });
+  expect(document.sets).toMatchObject([
+    {
+      name: "office",
+      type: "hash:net",
+      options: ["family", "inet", "maxelem", "65536"],
+      entries: [{ text: "192.0.2.0/24" }],
+    },
+  ]);
+  expect(document.external.sets.map(({ name }) => name)).toEqual(["bans", "written"]);
+  expect(left.map(({ what }) => what)).toEqual(["set alone", "set f2b-x", "set bans", "set written"]);
+});
+
+test("what can't be read, and qdiscs, are named in the file", () => {
+  const { text } = imported({
+    untold: ["table nat: it holds what only nft can print"],
+    qdiscs: [{ device: "eth0", kind: "htb", handle: "1:" }],
+  });
+  expect(text).toContain("#   rules: table nat: it holds what only nft can print\n");
+  expect(text).toContain("#   qdisc of eth0: htb 1:");
+});
