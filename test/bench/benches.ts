@@ -11,6 +11,7 @@ import { listSet } from "./list-set.ts";
 import { massBlock } from "./mass-block.ts";
 import { noChange } from "./no-change.ts";
 import { peers } from "./peers.ts";
+import { rehearse } from "./rehearse.ts";
 import { rollout } from "./rollout.ts";
 
 export const BENCHES: readonly Bench[] = [
@@ -20,6 +21,7 @@ export const BENCHES: readonly Bench[] = [
   changes,
   drift,
   noChange,
+  rehearse,
   listSet,
   listMessage,
   listAdd,
