@@ -101,11 +101,12 @@ export async function converge(
   let plan: Plan;
   let inTheWay: string[] = [];
   try {
-    plan = renderAll(drivers, target, want, await readAll(drivers, live, target));
+    const have = await readAll(drivers, live, target);
+    plan = renderAll(drivers, target, want, have);
     plan.remove.push(...givingBackScripts(handover, target));
     if (!isEmpty(plan))
       inTheWay = await step("preflight", async () => [
-        ...(await parts.preflight(target, before?.target)),
+        ...parts.preflight(target, before?.target, have),
         ...(await parts.takeover.distrust(handover)),
       ]);
   } catch (error) {

@@ -19,6 +19,12 @@ export interface Plan {
   removeSets: Script[];
 }
 
+/** What one driver read, as that driver knows it. */
+export function snapshotOf<Snapshot>({ name }: Driver<Snapshot>, snapshots: Snapshots): Snapshot {
+  if (!snapshots.has(name)) throw new Error(`${name} was not read`);
+  return snapshots.get(name) as Snapshot; // under a driver's name stands only what it read
+}
+
 export async function readAll(drivers: Drivers, at: Namespace, target: Target): Promise<Snapshots> {
   const read = drivers.map(async (driver) => [driver.name, await driver.read(at, target)] as const);
   return new Map(await Promise.all(read));

@@ -32,7 +32,7 @@ export async function plan(
   const have = await readAll(parts.drivers, parts.live, target);
   const differences = diffAll(parts.drivers, target, rehearsed.want, have);
   const inTheWay = [
-    ...(await parts.preflight(target, before?.target)),
+    ...parts.preflight(target, before?.target, have),
     ...(await parts.takeover.distrust(handover)),
   ];
   const refusal: Refusal | undefined =
@@ -40,7 +40,7 @@ export async function plan(
   return {
     refusal,
     differences,
-    warnings: [...tested.unknown, ...handoverWarnings(handover), ...(await parts.warnings(target))],
+    warnings: [...tested.unknown, ...handoverWarnings(handover), ...(await parts.warnings(target, have))],
   };
 }
 

@@ -1,21 +1,23 @@
-import type { Target } from "../drivers/driver.ts";
+import type { Driver, Target } from "../drivers/driver.ts";
 import { claimedOf, claimsIn, holdClaimed } from "../drivers/iptables/claims.ts";
 import type { IptablesSnapshot } from "../drivers/iptables/snapshot.ts";
 import { foreignIngress, foreignRoots, hasTree } from "../drivers/tc/foreign.ts";
 import type { TcSnapshot } from "../drivers/tc/snapshot.ts";
+import { type Snapshots, snapshotOf } from "./kernel.ts";
 
 /**
- * What is foreign in the live namespace and would be harmed by a change, or would refuse it half-way. Read only.
+ * What is foreign in the live namespace, as it was just read, and would be harmed by a change, or would refuse it half-way.
  * Each text names the thing in the way; none: the way is free.
  */
-export type Preflight = (target: Target, before: Target | undefined) => Promise<string[]>;
+export type Preflight = (target: Target, before: Target | undefined, have: Snapshots) => string[];
 
-export function createPreflight(look: {
-  iptables(target: Target): Promise<IptablesSnapshot>;
-  tc(target: Target): Promise<TcSnapshot>;
+export function createPreflight(drivers: {
+  iptables: Driver<IptablesSnapshot>;
+  tc: Driver<TcSnapshot>;
 }): Preflight {
-  return async (target, before) => {
-    const [iptables, tc] = await Promise.all([look.iptables(target), look.tc(target)]);
+  return (target, before, have) => {
+    const iptables = snapshotOf(drivers.iptables, have);
+    const tc = snapshotOf(drivers.tc, have);
     return [
       ...foreignUses(target, iptables),
       ...heldClaims(target, iptables),

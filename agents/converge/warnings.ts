@@ -1,24 +1,23 @@
 import { FAMILIES } from "@sluice/proto/base/names";
-import type { Target } from "../drivers/driver.ts";
+import type { Driver, Target } from "../drivers/driver.ts";
 import { standingTables } from "../drivers/iptables/leftovers.ts";
 import { type IptablesSnapshot, leftoverKey } from "../drivers/iptables/snapshot.ts";
 import type { IptablesBackend } from "../drivers/iptables/tools.ts";
 import type { Namespace } from "../exec/namespace.ts";
 import { hookOrders } from "./hook-order.ts";
+import { type Snapshots, snapshotOf } from "./kernel.ts";
 
 /** Worth a look before a change: what others keep beside ours, and in which order packets meet it. Read only. */
-export type Warnings = (target: Target) => Promise<string[]>;
+export type Warnings = (target: Target, have: Snapshots) => Promise<string[]>;
 
 export function createWarnings(look: {
   at: Namespace;
   backend: IptablesBackend;
-  iptables(target: Target): Promise<IptablesSnapshot>;
+  iptables: Driver<IptablesSnapshot>;
 }): Warnings {
-  return async (target) => {
-    const [snapshot, others] = await Promise.all([
-      look.iptables(target),
-      rulesElsewhere(look.at, look.backend),
-    ]);
+  return async (target, have) => {
+    const snapshot = snapshotOf(look.iptables, have);
+    const others = await rulesElsewhere(look.at, look.backend);
     return [...leftBehind(snapshot), ...others, ...hookOrders(target, snapshot)];
   };
 }

@@ -120,11 +120,8 @@ export function createAgentParts(around: Surroundings, known: () => Known): Agen
         },
         held,
       ),
-    preflight: createPreflight({
-      iptables: (target) => iptables.read(live, target),
-      tc: (target) => tc.read(live, target),
-    }),
-    warnings: createWarnings({ at: live, backend, iptables: (target) => iptables.read(live, target) }),
+    preflight: createPreflight({ iptables, tc }),
+    warnings: createWarnings({ at: live, backend, iptables }),
     local: () => known().local,
     ownAddresses: () => known().ownAddresses,
     dial: around.dial ?? dialTcp,
