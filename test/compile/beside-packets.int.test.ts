@@ -125,7 +125,8 @@ firewall:
   });
 
   test("a mark that a packet brings isn't taken for an accept of ours", async () => {
-    await apply(WEB("accept: return"));
+    // nothing but the tail stands in its way
+    await apply(WEB("accept: return").replace("      - -j DROP\n", ""));
     for (const family of FAMILIES)
       await iptables(
         family,
