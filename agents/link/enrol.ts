@@ -21,9 +21,8 @@ export async function enrol(controlUrl: string, token: string): Promise<Identity
     natsKey: natsUser.getPublicKey(),
   };
   const url = new URL("/enrol", controlUrl);
-  const response = await post(url, request);
-  const text = await response.text();
-  if (!response.ok) throw refusalOf(response.status, text);
+  const { status, text } = await post(url, JSON.stringify(request));
+  if (status < 200 || status > 299) throw refusalOf(status, text);
   const reply = enrolReply.parse(JSON.parse(text));
   return { ...reply, reportKey, natsSeed: new TextDecoder().decode(natsUser.getSeed()) };
 }
@@ -41,13 +40,29 @@ function refusalOf(status: number, text: string): SluiceError {
   });
 }
 
-async function post(url: URL, body: EnrolRequest): Promise<Response> {
+interface Answer {
+  status: number;
+  text: string;
+}
+
+/** Not by `fetch`: what it loads stays, and this is done once in a server's life. */
+async function post(url: URL, body: string): Promise<Answer> {
+  const { request } = url.protocol === "https:" ? await import("node:https") : await import("node:http");
+  const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
   try {
-    return await fetch(url, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+    return await new Promise((resolve, reject) => {
+      const asked = request(url, { method: "POST", headers, signal, agent: false }, (response) => {
+        let text = "";
+        response.setEncoding("utf8");
+        response.on("data", (part: string) => {
+          text += part;
+        });
+        response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
+        response.on("error", reject);
+      });
+      asked.on("error", reject);
+      asked.end(body);
     });
   } catch (cause) {
     throw new SluiceError("UNAVAILABLE", `control can't be reached at ${url.origin}`, { cause });
