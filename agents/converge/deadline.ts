@@ -1,3 +1,4 @@
+import type { UndoFolder } from "../undo/undo-folder.ts";
 import type { ConvergeParts } from "./parts.ts";
 
 /**
@@ -14,7 +15,7 @@ export interface Deadline {
 }
 
 export async function openDeadline(
-  { undo, clock }: Pick<ConvergeParts, "undo" | "clock">,
+  { undo, clock }: Pick<ConvergeParts, "clock"> & { undo: { folder: Pick<UndoFolder, "order"> } },
   givenMs: number,
 ): Promise<Deadline> {
   const marginMs = Math.min(2_000, givenMs / 5);

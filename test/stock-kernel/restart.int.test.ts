@@ -51,6 +51,7 @@ async function powerOn(disk: string): Promise<Machine> {
         .replace(/\[\d+:\d+\]/g, "[0:0]")
         .replace(/ (initval|hashsize|bucketsize) \S+/g, "")
         .replace(/refcnt \d+ /g, "")
+        .replace(/direct_packets_stat \d+/g, "direct_packets_stat 0")
         .replace(/\*\w+\n(:[A-Z]+ ACCEPT \[0:0\]\n)+COMMIT\n/g, ""),
     agent(options) {
       const argument = JSON.stringify({
