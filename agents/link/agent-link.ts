@@ -1,34 +1,22 @@
-import { headers, type Msg, type NatsConnection, type Subscription } from "@nats-io/transport-node";
+import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
 import { SluiceError } from "@sluice/proto/base/errors";
 import { type Domain, openMessage, signMessage } from "@sluice/proto/base/sign";
 import { ask, confirmReply, desiredEnvelope, planEnvelope, wake } from "@sluice/proto/wire/envelope";
 import { type Hits, hitsReply } from "@sluice/proto/wire/hits";
 import { listDelta, listHead } from "@sluice/proto/wire/list";
-import { type AskReply, controlPulse, type Report } from "@sluice/proto/wire/report";
+import { type AskReply, controlPulse } from "@sluice/proto/wire/report";
 import { BUCKETS, planKey, subjects } from "@sluice/proto/wire/subjects";
 import type { ZodType } from "zod";
 import { connectForGood, connectOnce } from "./connect.ts";
 import { directGet, fetchBlob, streamBlob } from "./direct-get.ts";
-import type { Identity } from "./identity.ts";
 import type { AgentLink, AgentLinkHandlers } from "./link.ts";
+import { deliverReport, type Reporting, signedReport } from "./report.ts";
 import { openSpool } from "./spool.ts";
 
-export interface AgentLinkOptions {
-  identity: Identity;
-  /** where undelivered reports wait */
-  spoolFolder: string;
-  newId(): string;
-  now(): Date;
-}
-
-const REPORT_TIMEOUT_MS = 5_000;
 const HITS_TIMEOUT_MS = 10_000;
 
 /** Connects (waiting for NATS as long as it takes) and begins to hear. See AgentLink for what it promises. */
-export async function createAgentLink(
-  options: AgentLinkOptions,
-  handlers: AgentLinkHandlers,
-): Promise<AgentLink> {
+export async function createAgentLink(options: Reporting, handlers: AgentLinkHandlers): Promise<AgentLink> {
   const { identity } = options;
   const { server, keys } = identity;
   const connection = await connectForGood(identity);
@@ -75,10 +63,7 @@ export async function createAgentLink(
     streamBlob: (ref) => streamBlob(connection, ref),
 
     async report(body) {
-      const value: Report = { v: 1, server, id: options.newId(), at: options.now().toISOString(), body };
-      await spool.add(
-        JSON.stringify({ id: value.id, message: signMessage(identity.reportKey, "report", value) }),
-      );
+      await spool.add(signedReport(options, body));
       void spool.flush();
     },
 
@@ -117,21 +102,6 @@ export async function createAgentLink(
       await watching;
     },
   };
-}
-
-/** Delivered means: the stream has it. The message id makes a second try harmless. */
-async function deliverReport(connection: NatsConnection, server: string, text: string): Promise<void> {
-  const { id, message } = JSON.parse(text);
-  const head = headers();
-  head.set("Nats-Msg-Id", String(id));
-  const reply = await connection.request(subjects.report(server), JSON.stringify(message), {
-    headers: head,
-    timeout: REPORT_TIMEOUT_MS,
-  });
-  const acknowledged: unknown = reply.json();
-  if (typeof acknowledged !== "object" || acknowledged === null || !("seq" in acknowledged)) {
-    throw new Error(`the report was not stored: ${reply.string()}`);
-  }
 }
 
 /** Subscribes to what is new in `wanted` and leaves what is no longer in it. */

@@ -4,21 +4,23 @@ import { SluiceError } from "@sluice/proto/base/errors";
 import { tryJson } from "@sluice/proto/base/json";
 import { createSigningKey } from "@sluice/proto/base/sign";
 import { type EnrolRequest, enrolReply } from "@sluice/proto/wire/enrol";
+import type { Uninstalled } from "@sluice/proto/wire/report";
 import type { Identity } from "./identity.ts";
 
 const TIMEOUT_MS = 15_000;
 
 /**
  * Trades a one-time token for an identity. Both private keys are made here and never leave this server.
- * Throws REFUSED where control says no, UNAVAILABLE where it can't be reached or is broken.
+ * `uninstalled` is told where the agent here before was. Throws REFUSED where control says no, UNAVAILABLE where it can't be reached or is broken.
  */
-export async function enrol(controlUrl: string, token: string): Promise<Identity> {
+export async function enrol(controlUrl: string, token: string, uninstalled?: Uninstalled): Promise<Identity> {
   const reportKey = createSigningKey();
   const natsUser = createUser();
   const request: EnrolRequest = {
     token,
     publicKey: reportKey.publicKey,
     natsKey: natsUser.getPublicKey(),
+    ...(uninstalled && { uninstalled }),
   };
   const url = new URL("/enrol", controlUrl);
   const { status, text } = await post(url, JSON.stringify(request));

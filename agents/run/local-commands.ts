@@ -1,10 +1,13 @@
+import { randomUUID } from "node:crypto";
 import { userInfo } from "node:os";
 import { SluiceError } from "@sluice/proto/base/errors";
 import { parseDurationMs } from "@sluice/proto/base/units";
 import type { Difference } from "@sluice/proto/manifest/difference";
 import { liveNamespace } from "../exec/live-namespace.ts";
+import { sayLast } from "../link/say-last.ts";
 import { lockHolder, lockKernel } from "../state/lock.ts";
-import { openStateFolder, stateFolder } from "../state/state-folder.ts";
+import { readOr } from "../state/record-file.ts";
+import { openStateFolder, type StateFolder, stateFolder } from "../state/state-folder.ts";
 import { agentEnvironment } from "./agent-parts.ts";
 import { type Answer, done } from "./answer.ts";
 import { exportHeld, exportText } from "./export.ts";
@@ -14,6 +17,8 @@ import { offlineDiff, offlineStatus } from "./offline.ts";
 import { pauseRecord } from "./pause.ts";
 import { startWithoutControl } from "./run-agent.ts";
 import { uninstall } from "./uninstall.ts";
+
+const LAST_WORD_MS = 5_000;
 
 /** The commands of whoever stands at the server: they need neither control nor NATS, and most no running agent. */
 export async function statusCommand(folder: string): Promise<Answer> {
@@ -83,12 +88,24 @@ export async function uninstallCommand(folder: string): Promise<Answer> {
     await new Promise((resolve) => setTimeout(resolve, 100));
   const { SLUICE_AGENT_RUN: _, ...runnerEnv } = agentEnvironment();
   const lock = lockKernel();
-  const removed = await uninstall(state, liveNamespace({ env: runnerEnv }), runnerEnv).finally(lock.release);
-  const text =
+  const live = liveNamespace({ env: runnerEnv });
+  const removed = await uninstall(state, live, { env: runnerEnv, by: whoAmI() }).finally(lock.release);
+  const told = await tellUninstalled(state);
+  const lines =
     removed.length === 0
-      ? "nothing of ours was there"
-      : `removed:\n${removed.map((what) => `  ${what}`).join("\n")}`;
-  return { code: 0, text, value: { ok: true, removed } };
+      ? ["nothing of ours was there"]
+      : ["removed:", ...removed.map((what) => `  ${what}`)];
+  lines.push(told ? "control was told" : "control can't be told now; it is when this server enrols again");
+  return { code: 0, text: lines.join("\n"), value: { ok: true, removed, told } };
+}
+
+/** Once nothing of ours is left that could be in the way. */
+async function tellUninstalled(state: StateFolder): Promise<boolean> {
+  const identity = await readOr(state.identity, () => undefined);
+  const uninstalled = await readOr(state.uninstalled, () => undefined);
+  if (identity === undefined || uninstalled === undefined) return false;
+  const options = { identity, spoolFolder: state.spool, newId: randomUUID, now: () => new Date() };
+  return await sayLast(options, { kind: "uninstalled", ...uninstalled }, LAST_WORD_MS);
 }
 
 function answerOf(reply: LocalReply | undefined): Answer {

@@ -96,26 +96,27 @@ async function start(
 
 async function identityOf(state: StateFolder, { join, control, logger }: RunOptions): Promise<Identity> {
   const stored = await state.identity.read();
-  const uninstalled = (await state.uninstalled.read()).kind !== "none";
-  if (stored.kind === "value" && !uninstalled) return stored.value;
+  const uninstalled = await state.uninstalled.read();
+  if (stored.kind === "value" && uninstalled.kind === "none") return stored.value;
   if (stored.kind === "torn") logger.error("the identity can't be trusted", { reason: stored.reason });
   if (join === undefined || control === undefined) {
-    const why = uninstalled ? "was uninstalled" : "isn't enrolled";
+    const why = uninstalled.kind !== "none" ? "was uninstalled" : "isn't enrolled";
     throw new SluiceError("REFUSED", `this server ${why}`, {
       cure: "get a token with `sluice server add NAME`, then: sluice-agent run --control URL --join TOKEN",
     });
   }
-  const identity = await enrolPatiently(control, join, logger);
+  const before = uninstalled.kind === "value" ? uninstalled.value : undefined;
+  const identity = await enrolPatiently(() => enrol(control, join, before), logger);
   await state.identity.write(identity);
   await state.uninstalled.remove();
   return identity;
 }
 
 /** Control may not be up yet; a no of its own is final. */
-async function enrolPatiently(control: string, token: string, logger: Logger): Promise<Identity> {
+async function enrolPatiently(ask: () => Promise<Identity>, logger: Logger): Promise<Identity> {
   for (;;) {
     try {
-      return await enrol(control, token);
+      return await ask();
     } catch (error) {
       if (!(error instanceof SluiceError) || error.code !== "UNAVAILABLE") throw error;
       logger.warn("control can't be reached to enrol; trying again", { reason: error.message });

@@ -24,7 +24,7 @@ import { undoFolder } from "../undo/undo-folder.ts";
 export async function uninstall(
   state: StateFolder,
   live: Namespace,
-  env: Readonly<Record<string, string>> = {},
+  { env = {}, by }: { env?: Readonly<Record<string, string>>; by?: string } = {},
 ): Promise<string[]> {
   const holder = lockHolder(state.path);
   if (holder !== undefined) {
@@ -53,7 +53,7 @@ export async function uninstall(
   for (const file of files) await file.remove();
   await heldFolder(state.held).clear();
   await undo.clear();
-  await state.uninstalled.write({ at: new Date().toISOString() });
+  await state.uninstalled.write({ at: new Date().toISOString(), ...(by && { by }) });
   return removed;
 }
 

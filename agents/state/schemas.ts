@@ -51,9 +51,6 @@ export const journal = z.strictObject({
 });
 export type Journal = z.infer<typeof journal>;
 
-/** Set by `uninstall`: the agent doesn't start here again until it is enrolled anew. */
-export const uninstalled = z.strictObject({ at: z.string() });
-
 export function issueOf({ epoch, generation, digest, rollout }: Issue): Issue {
   return { epoch, generation, digest, ...(rollout === undefined ? {} : { rollout }) };
 }

@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { uninstalled } from "@sluice/proto/wire/report";
 import { z } from "zod";
 import { type SavedTally, savedTally } from "../hits/tally.ts";
 import { identity } from "../link/identity.ts";
@@ -14,7 +15,6 @@ import {
   pauseRecord,
   type Refused,
   refused,
-  uninstalled,
 } from "./schemas.ts";
 
 /** All that an agent keeps on its disk, by name. Everything is written whole or not at all. */
@@ -32,6 +32,7 @@ export function stateFolder(path: string) {
     journal: recordFile<Journal>(file("journal.json"), journal),
     /** what rules matched */
     hits: recordFile<SavedTally>(file("hits.json"), savedTally),
+    /** set by `uninstall`: the agent doesn't start here again until it is enrolled anew */
     uninstalled: recordFile(file("uninstalled.json"), uninstalled),
     /** what was taken over, to be given back */
     taken: recordFile<Taken[]>(file("taken.json"), z.array(taken)),

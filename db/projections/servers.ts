@@ -11,7 +11,7 @@ export const servers: Projection = {
       case "ServerAdded": {
         const { server, labels, tokenHash } = event.data;
         // added again: whoever was enrolled before is no longer heard
-        const row = { labels, tokenHash, publicKey: null, enrolledAt: null };
+        const row = { labels, tokenHash, publicKey: null, enrolledAt: null, uninstalledAt: null };
         await tx
           .insert(serverTable)
           .values({ server, ...row, addedAt: event.meta.at })
@@ -20,9 +20,12 @@ export const servers: Projection = {
       }
       case "ServerEnrolled": {
         const { server, publicKey } = event.data;
-        await update(tx, server, { publicKey, enrolledAt: event.meta.at });
+        await update(tx, server, { publicKey, enrolledAt: event.meta.at, uninstalledAt: null });
         return;
       }
+      case "ServerUninstalled":
+        await update(tx, event.data.server, { uninstalledAt: event.meta.at, pausedUntil: null });
+        return;
       case "ServerLabelled": {
         const { server, set, unset } = event.data;
         const [row] = await tx

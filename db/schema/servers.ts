@@ -11,6 +11,7 @@ export const serverTable = pgTable("servers", {
   addedAt: isoTime("added_at").notNull(),
   enrolledAt: isoTime("enrolled_at"),
   pausedUntil: isoTime("paused_until"),
+  uninstalledAt: isoTime("uninstalled_at"),
 });
 
 export const factsTable = pgTable("facts", {

@@ -6,6 +6,8 @@ check_kernel() {
   trap 'exit 130' INT TERM
   reason=$(as_root ip netns add "$probe" 2>&1) ||
     fail "network namespaces can't be made here ($reason); in a container run it with --privileged, else look for CONFIG_NET_NS"
+  reason=$(as_root ip netns exec "$probe" true 2>&1) ||
+    fail "network namespaces can't be entered here ($reason); in a chroot, make its root a mount point, else run it as root"
   reason=$(as_root ip -n "$probe" link add probe0 type veth peer name probe1 2>&1) ||
     fail "pairs of virtual devices can't be made here ($reason); load them with: modprobe veth"
   reason=$(as_root ip -n "$probe" link add probe2 type bridge 2>&1) ||

@@ -15,7 +15,8 @@ export interface AgentProcess {
   signal(name: NodeJS.Signals): void;
   /** Ends it, and keeps it down until `start`. */
   down(): Promise<void>;
-  start(): void;
+  /** With another token it enrols anew, where it must. */
+  start(joinToken?: string): void;
   stop(): Promise<void>;
 }
 
@@ -42,14 +43,16 @@ export function startAgentProcess(options: AgentOptions): AgentProcess {
   const { server, namespace, stateFolder } = options;
   const log = createWriteStream(options.logFile, { flags: "a" });
   let wanted = true;
+  let token = options.joinToken;
   let child: GuardedChild | undefined;
   let timer: NodeJS.Timeout | undefined;
 
-  function start(): void {
+  function start(joinToken = token): void {
     wanted = true;
+    token = joinToken;
     if (child?.isRunning()) return;
     const command = [process.execPath, ...AGENT_NODE_FLAGS, options.program, "run", "--state", stateFolder];
-    const join = ["--control", options.controlUrl, "--join", options.joinToken];
+    const join = ["--control", options.controlUrl, "--join", token];
     const words = [...command, ...join, ...(options.flags ?? [])];
     const started = startGuarded(commandIn(namespace, words), {
       env: environment(),
@@ -60,7 +63,7 @@ export function startAgentProcess(options: AgentOptions): AgentProcess {
     started.stderr.pipe(log, { end: false });
     void started.exited.then(({ code, text }) => {
       log.write(`-- ${text}\n`);
-      if (wanted) timer = setTimeout(start, code === REFUSED ? REFUSED_RESTART_MS : RESTART_MS);
+      if (wanted) timer = setTimeout(() => start(), code === REFUSED ? REFUSED_RESTART_MS : RESTART_MS);
     });
   }
 

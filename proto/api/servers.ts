@@ -32,6 +32,7 @@ export const labelServerInput = z.strictObject({
  * - `failed`: refused or undid the newest generation
  * - `drifted`: its kernel differs, and isn't mended
  * - `paused`: somebody paused the agent on the server itself
+ * - `uninstalled`: somebody took Sluice out of it on the server itself; it holds nothing until it is enrolled anew
  */
 export const serverState = z.enum([
   "added",
@@ -41,6 +42,7 @@ export const serverState = z.enum([
   "failed",
   "drifted",
   "paused",
+  "uninstalled",
 ]);
 export type ServerState = z.infer<typeof serverState>;
 
@@ -63,6 +65,7 @@ export const serverRowView = z.strictObject({
   confirmedGeneration: z.int(),
   differences: z.int(),
   pausedUntil: isoTime.optional(),
+  uninstalledAt: isoTime.optional(),
 });
 export type ServerRowView = z.infer<typeof serverRowView>;
 

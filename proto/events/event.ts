@@ -26,6 +26,8 @@ export const eventData = {
     tokenHash: z.string(),
   }),
   ServerEnrolled: z.strictObject({ server: z.string(), publicKey: z.string(), natsKey: z.string() }),
+  /** nothing of ours is left in its kernel, and its agent doesn't run until it is enrolled anew; `at` by its own clock */
+  ServerUninstalled: z.strictObject({ server: z.string(), at: z.string(), by: z.string().optional() }),
   ServerLabelled: z.strictObject({
     server: z.string(),
     set: z.record(z.string(), z.string()),

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { readPublicKey } from "../base/sign.ts";
+import { uninstalled } from "./report.ts";
 
 /** POST /enrol: a new agent trades its one-time token for a name, a NATS login and the keys to obey. */
 export const enrolRequest = z.strictObject({
@@ -8,6 +9,8 @@ export const enrolRequest = z.strictObject({
   publicKey: z.string().refine((text) => readPublicKey(text) !== undefined, "an Ed25519 public key"),
   /** the agent's NATS user nkey (`U…`) */
   natsKey: z.string().regex(/^U[A-Z2-7]{55}$/, "the public key of a NATS user"),
+  /** the agent that was here before was uninstalled; control may not have heard of it */
+  uninstalled: uninstalled.optional(),
 });
 export type EnrolRequest = z.infer<typeof enrolRequest>;
 

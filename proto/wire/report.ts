@@ -58,6 +58,10 @@ export type TakenOver = z.infer<typeof takenOver>;
 export const outcomeResult = z.enum(["confirmed", "refused", "reverted"]);
 export type OutcomeResult = z.infer<typeof outcomeResult>;
 
+/** When, by the server's clock, and who stood there. */
+export const uninstalled = z.strictObject({ at: z.iso.datetime(), by: z.string().optional() });
+export type Uninstalled = z.infer<typeof uninstalled>;
+
 export const reportBody = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("facts"), facts }),
   z.strictObject({
@@ -99,6 +103,8 @@ export const reportBody = z.discriminatedUnion("kind", [
   }),
   z.strictObject({ kind: z.literal("paused"), until: z.string(), reason: z.string(), by: z.string() }),
   z.strictObject({ kind: z.literal("resumed") }),
+  /** the last word of an agent: nothing of ours is left in this server's kernel */
+  z.strictObject({ kind: z.literal("uninstalled"), ...uninstalled.shape }),
   /** an envelope or a delta that was not obeyed: wrong signature, lower generation, wrong digest */
   z.strictObject({ kind: z.literal("rejected"), what: z.string(), reason: z.string() }),
 ]);

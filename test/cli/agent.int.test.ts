@@ -16,7 +16,7 @@ import { doorPolicy } from "./policies.ts";
  */
 const main = fileURLToPath(new URL("../../agents/main.ts", import.meta.url));
 const done = z.strictObject({ ok: z.literal(true), message: z.string() });
-const uninstalled = z.strictObject({ ok: z.literal(true), removed: z.array(z.string()) });
+const uninstalled = z.strictObject({ ok: z.literal(true), removed: z.array(z.string()), told: z.boolean() });
 const diff = z.strictObject({ differences: z.array(difference) });
 const failed = z.strictObject({ ok: z.literal(false), reason: z.string(), cure: z.string().optional() });
 
@@ -88,7 +88,7 @@ test("uninstall: nothing of ours is left, and the agent stays down", async () =>
   await lab.agent("server-1").down();
   expect((await json(uninstalled, ["uninstall"])).removed).not.toEqual([]);
   expect(await kernel()).not.toContain("SL-");
-  expect(await json(uninstalled, ["uninstall"])).toEqual({ ok: true, removed: [] });
+  expect(await json(uninstalled, ["uninstall"])).toEqual({ ok: true, removed: [], told: true });
   expect(await agent("run")).toMatchObject({ code: 2, stderr: expect.stringContaining("uninstalled") });
 });
 

@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import { type PostgresServer, startPostgres } from "@sluice/infra/fixtures/postgres";
 import { enrolReply } from "@sluice/proto/wire/enrol";
 import type { ReportBody } from "@sluice/proto/wire/report";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { agentKeys } from "./agent-keys.ts";
 import { factsOf, portPolicy, startWorld, type World } from "./world.ts";
 
@@ -58,6 +58,62 @@ test("a server added again has a new token, and its old agent is no longer heard
   await world.post("/enrol", { token, ...newer });
   expect(await world.link.linkIn().reportKey("again")).toBe(newer.publicKey);
   expect((await world.client.servers.show.query({ server: "again" })).labels).toEqual({ role: "x" });
+});
+
+describe.each(["at once", "as it enrols again"] as const)("an uninstall that is told %s", (when) => {
+  const server = when === "at once" ? "gone-told" : "gone-silent";
+  const policy = `only-${server}`;
+  const uninstalled = { at: "2026-01-02T03:04:05.000Z", by: "ann" };
+  const row = async () => (await world.client.servers.ls.query()).find((one) => one.server === server);
+  const rollOut = () => world.client.rollouts.start.mutate({ policy });
+
+  test("is recorded, shown and believed by rollouts", async () => {
+    await world.join(server, { role: server });
+    await world.apply(portPolicy(policy, 22, server));
+    const { rollout } = await rollOut();
+    await world.outcome(server, 1, "confirmed");
+    await world.rolledOut(rollout);
+    expect(await row()).toMatchObject({ state: "converged", assigned: [{ policy }] });
+    if (when === "at once") {
+      const told = () => world.report(server, { kind: "uninstalled", ...uninstalled }, "last");
+      await told();
+      expect(await row()).toMatchObject({ state: "uninstalled", assigned: [], differences: 0 });
+      const view = await world.client.servers.show.query({ server });
+      expect(view).toMatchObject({ uninstalledAt: expect.any(String), assignment: { assigned: [] } });
+      expect(
+        (await world.client.audit.at.query({ time: world.clock.now().toISOString(), server })).servers,
+      ).toMatchObject([{ confirmed: { generation: 2, assigned: [] } }]);
+      await expect(rollOut()).rejects.toThrow(`${server} was uninstalled`);
+      await world.restart();
+      await told();
+      await world.client.servers.label.mutate({ server, set: { site: "x" } });
+      expect(await row()).toMatchObject({ state: "uninstalled", generation: 2 });
+    }
+    const { token } = await world.client.servers.add.mutate({ server, again: true });
+    await world.post("/enrol", { token, ...agentKeys(), uninstalled });
+    expect(await row()).toMatchObject({ state: "empty", assigned: [] });
+    const { events } = await world.client.audit.log.query({ server, types: ["ServerUninstalled"] });
+    expect(events).toMatchObject([
+      { data: uninstalled, actor: when === "at once" ? `ann@${server}` : `agent:${server}` },
+    ]);
+    world.pulse(server);
+    const again = await rollOut();
+    await world.outcome(server, 3, "confirmed");
+    expect(await world.rolledOut(again.rollout)).toMatchObject({ state: "completed" });
+    expect(await row()).toMatchObject({ state: "converged", generation: 3 });
+  });
+});
+
+test("an uninstall halts the rollout that waits for that server, at once", async () => {
+  await world.join("gone-midway", { role: "midway" });
+  await world.apply(portPolicy("midway", 22, "midway"));
+  const { rollout } = await world.client.rollouts.start.mutate({ policy: "midway" });
+  await world.told("gone-midway", 1);
+  await world.report("gone-midway", { kind: "uninstalled", at: "2026-01-02T03:04:05.000Z" });
+  expect(await world.rolledOut(rollout)).toMatchObject({
+    state: "halted",
+    servers: [{ state: "reverted" }],
+  });
 });
 
 test("a server without a pulse for long isn't connected", async () => {

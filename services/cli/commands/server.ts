@@ -117,6 +117,7 @@ function serverLines(terminal: Terminal, view: ServerView): string[] {
     `policies    ${assignedText(view.assigned)}`,
     `lists       ${lists.join(", ") || "-"}`,
     ...(view.pausedUntil === undefined ? [] : [`paused      until ${exactTime(view.pausedUntil)} UTC`]),
+    ...(view.uninstalledAt === undefined ? [] : [`uninstalled ${exactTime(view.uninstalledAt)} UTC`]),
     ...(view.failure ? [`failed at   ${view.failure.step}: ${view.failure.reason}`] : []),
     ...(view.facts
       ? [

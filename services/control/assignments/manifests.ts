@@ -8,6 +8,7 @@ import type { Context, Services } from "../context/services.ts";
 
 /** The digest of holding nothing of ours. */
 export const EMPTY_MANIFEST_DIGEST = sha256Hex(canonicalJson(EMPTY_MANIFEST));
+export const NOTHING = { manifest: EMPTY_MANIFEST_DIGEST, factsDigest: "" };
 
 /** Keeps a manifest under its digest. Done before anything refers to it. */
 export async function keepManifest({ database }: Services, value: Manifest): Promise<string> {

@@ -4,7 +4,7 @@ import { execute } from "../context/execute.ts";
 import type { Context } from "../context/services.ts";
 import { serverEntity } from "../servers/state.ts";
 import { decideRevert } from "./decide.ts";
-import { EMPTY_MANIFEST_DIGEST, keepManifest } from "./manifests.ts";
+import { keepManifest, NOTHING } from "./manifests.ts";
 
 /** Assigns a server what it held before a generation that it didn't take, so that what it is to hold is what it holds. */
 export async function revertAssignment(
@@ -17,12 +17,11 @@ export async function revertAssignment(
   }: { server: string; failed: number; rollout?: string | undefined; reason: string },
 ): Promise<void> {
   await keepManifest(ctx, EMPTY_MANIFEST);
-  const empty = { manifest: EMPTY_MANIFEST_DIGEST, factsDigest: "" };
   await execute(ctx, {
     stream: streamOf.server(server),
     entity: serverEntity,
     reason,
     keys: { rollout },
-    decide: (state) => decideRevert(state, { failed, epoch: ctx.epoch, empty }),
+    decide: (state) => decideRevert(state, { failed, epoch: ctx.epoch, empty: NOTHING }),
   });
 }

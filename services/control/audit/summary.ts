@@ -11,6 +11,8 @@ export function summaryOf(event: SluiceEvent): string {
       return `${event.data.server} was added`;
     case "ServerEnrolled":
       return `${event.data.server} enrolled`;
+    case "ServerUninstalled":
+      return `${event.data.server} was uninstalled: nothing of Sluice is left in its kernel`;
     case "ServerLabelled":
       return `${event.data.server} was labelled${labelChange(event.data)}`;
     case "AssignmentDecided": {

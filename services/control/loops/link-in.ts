@@ -10,6 +10,7 @@ import { permitConfirm } from "../rollouts/confirm.ts";
 import { recordOutcome } from "../rollouts/record.ts";
 import { recordFacts } from "../servers/record-facts.ts";
 import { recordPause, recordRejected } from "../servers/record-pause.ts";
+import { recordUninstalled } from "../servers/record-uninstalled.ts";
 
 const REMEMBERED = 10_000;
 
@@ -60,6 +61,8 @@ async function record(ctx: Context, report: Report): Promise<void> {
     case "paused":
     case "resumed":
       return await recordPause(ctx, report, body);
+    case "uninstalled":
+      return await recordUninstalled(ctx, report, body);
     case "rejected":
     case "skipped":
       return await recordRejected(ctx, report, body);

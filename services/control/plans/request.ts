@@ -39,8 +39,10 @@ export async function requestPlan(
   const { policy } = subject.document;
   const targets = await targetedServers(ctx, subject.document, only);
   const lists = await listFamilies(ctx);
-  const prepared = await sideBySide(targets, 16, async ({ server, labels, enrolled }) => {
+  const prepared = await sideBySide(targets, 16, async ({ server, labels, enrolled, uninstalledAt }) => {
     if (!enrolled) return { server, problems: [{ message: `${server} isn't enrolled` }] };
+    if (uninstalledAt !== undefined)
+      return { server, problems: [{ message: `${server} was uninstalled at ${uninstalledAt}` }] };
     const { state } = await load(ctx, streamOf.server(server), serverEntity);
     const assigned = withPolicy(state, policy, subject.revision || 1);
     const unstored = subject.revision === 0 ? subject.document : undefined;

@@ -52,6 +52,7 @@ async function beginWave(
   const lists = await listFamilies(ctx);
   const problems = await sideBySide(servers, AT_ONCE, async (server) => {
     const { state: now } = await load(ctx, streamOf.server(server), serverEntity);
+    if (now.uninstalled) return { server, reason: "it was uninstalled" };
     const assigned = withPolicy(now, state.policy, state.revision);
     const compiled = await compileFor(ctx, { server, labels: now.labels, assigned, lists });
     return compiled.ok ? undefined : { server, reason: compiled.problems.map(formatProblem).join("; ") };

@@ -143,8 +143,9 @@ async function holdersAsTargets(ctx: Context, policy: string, only?: readonly st
 /** A server that can't answer would halt the rollout: better said before it starts. */
 function mustBeReady(ctx: Context, targets: readonly Target[]): void {
   const now = ctx.clock.now().toISOString();
-  const reasons = targets.flatMap(({ server, enrolled, pausedUntil }) => {
+  const reasons = targets.flatMap(({ server, enrolled, uninstalledAt, pausedUntil }) => {
     if (!enrolled) return [`${server} isn't enrolled`];
+    if (uninstalledAt !== undefined) return [`${server} was uninstalled at ${uninstalledAt}`];
     if (pausedUntil !== undefined && pausedUntil > now) return [`${server} is paused until ${pausedUntil}`];
     return isConnected(ctx, server) ? [] : [`${server} isn't connected`];
   });

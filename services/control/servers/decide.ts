@@ -1,6 +1,8 @@
 import { SluiceError } from "@sluice/proto/base/errors";
 import type { SluiceEvent } from "@sluice/proto/events/event";
-import { relabel, type ServerState } from "./state.ts";
+import type { Uninstalled } from "@sluice/proto/wire/report";
+import { decideAssignment, type Wanted } from "../assignments/decide.ts";
+import { assignedTo, relabel, type ServerState } from "./state.ts";
 
 /** A new server, or a new token for one that is there (`again`). */
 export function decideAdd(
@@ -28,6 +30,33 @@ export function decideEnrol(
   throw new SluiceError("REFUSED", `the token of ${server} has been used by another agent`, {
     cure: `add ${server} again for a new token`,
   });
+}
+
+/**
+ * Nothing of ours is in its kernel any more, and its own word proves it: that is what it is assigned, and what it holds,
+ * from now on. A change that it had not answered yet is undone with it.
+ */
+export function decideUninstalled(
+  state: ServerState,
+  { at, by, epoch, empty }: Uninstalled & { epoch: number; empty: Pick<Wanted, "manifest" | "factsDigest"> },
+): SluiceEvent[] {
+  const { server, newest, uninstalled } = state;
+  if (uninstalled) return [];
+  const events: SluiceEvent[] = [{ type: "ServerUninstalled", data: { server, at, ...(by && { by }) } }];
+  if (newest === undefined) return events;
+  if (newest.outcome === undefined) {
+    const { generation, manifest, rollout } = newest;
+    const refusal = { step: "confirm" as const, reason: "uninstalled on the server itself" };
+    const undone = { server, generation, manifest, ...(rollout && { rollout }), refusal };
+    events.unshift({ type: "ServerReverted", data: undone });
+  }
+  if (assignedTo(state).length === 0 && newest.outcome === "confirmed") return events;
+  const generation = newest.generation + 1;
+  return [
+    ...events,
+    ...decideAssignment(state, { assigned: [], ...empty, epoch, cause: "revert" }),
+    { type: "ServerConfirmed", data: { server, generation, manifest: empty.manifest } },
+  ];
 }
 
 export function decideLabel(

@@ -2,7 +2,7 @@ import type { SluiceEvent } from "@sluice/proto/events/event";
 import { expect, test } from "vitest";
 import { given } from "../context/entity.ts";
 import { decideDrift } from "../drift/decide.ts";
-import { decideAdd, decideEnrol, decideLabel, decidePause } from "./decide.ts";
+import { decideAdd, decideEnrol, decideLabel, decidePause, decideUninstalled } from "./decide.ts";
 import { serverEntity } from "./state.ts";
 import { isTargeted } from "./targeted.ts";
 
@@ -27,6 +27,48 @@ test("a token is good for one agent", () => {
   const enrolled = given(serverEntity, [ADDED, ENROLLED]);
   expect(decideEnrol(enrolled, KEYS)).toEqual([]);
   expect(() => decideEnrol(enrolled, { ...KEYS, publicKey: "other" })).toThrow("another agent");
+});
+
+const DECIDED = {
+  ...{ server: "s1", epoch: 1, generation: 1, manifest: "m1", factsDigest: "f" },
+  ...{ assigned: [{ policy: "a", revision: 1 }], rollout: "r-1", cause: "rollout" as const },
+};
+const HELD: SluiceEvent[] = [
+  ...[ADDED, ENROLLED, { type: "AssignmentDecided", data: DECIDED } as const],
+  { type: "ServerConfirmed", data: { server: "s1", generation: 1, manifest: "m1" } },
+];
+const GONE = {
+  ...{ at: "2026-01-01T00:00:00.000Z", by: "ann", epoch: 1 },
+  empty: { manifest: "nothing", factsDigest: "" },
+};
+
+test("who was uninstalled is assigned nothing, and holds that; told twice, it is recorded once", () => {
+  const events = decideUninstalled(given(serverEntity, HELD), GONE);
+  expect(events).toMatchObject([
+    { type: "ServerUninstalled", data: { at: GONE.at, by: "ann" } },
+    { type: "AssignmentDecided", data: { generation: 2, assigned: [], manifest: "nothing" } },
+    { type: "ServerConfirmed", data: { generation: 2 } },
+  ]);
+  const state = given(serverEntity, [...HELD, ...events]);
+  expect(state).toMatchObject({
+    uninstalled: true,
+    held: { generation: 2 },
+    heldBefore: undefined,
+    open: [],
+  });
+  expect(decideUninstalled(state, GONE)).toEqual([]);
+  const enrolled = given(serverEntity, [...HELD, ...events, ENROLLED]);
+  expect(decideUninstalled(enrolled, GONE)).toMatchObject([{ type: "ServerUninstalled" }]);
+});
+
+test("a change that was under way is undone by an uninstall, for the rollout it belongs to", () => {
+  const state = given(serverEntity, HELD.slice(0, 3));
+  expect(decideUninstalled(state, GONE)).toMatchObject([
+    { type: "ServerReverted", data: { generation: 1, rollout: "r-1", refusal: { step: "confirm" } } },
+    { type: "ServerUninstalled" },
+    { type: "AssignmentDecided", data: { generation: 2, assigned: [] } },
+    { type: "ServerConfirmed", data: { generation: 2 } },
+  ]);
 });
 
 test("only labels that change are recorded", () => {

@@ -3,16 +3,18 @@ import { SluiceError } from "@sluice/proto/base/errors";
 import { streamOf } from "@sluice/proto/events/event";
 import type { EnrolReply, EnrolRequest } from "@sluice/proto/wire/enrol";
 import { eq } from "drizzle-orm";
+import { NOTHING } from "../assignments/manifests.ts";
 import { execute } from "../context/execute.ts";
 import { asSluice, type Services } from "../context/services.ts";
+import { resumeRollouts } from "../rollouts/sweep.ts";
 import { hashToken } from "./add.ts";
-import { decideEnrol } from "./decide.ts";
+import { decideEnrol, decideUninstalled } from "./decide.ts";
 import { serverEntity } from "./state.ts";
 
 /** Trades a one-time token for a name, a login and the keys to obey. The agent is the actor. */
 export async function enrolServer(
   services: Services,
-  { token, publicKey, natsKey }: EnrolRequest,
+  { token, publicKey, natsKey, uninstalled }: EnrolRequest,
 ): Promise<EnrolReply> {
   const { database, enrolment, epoch, ids } = services;
   const tokenHash = hashToken(token);
@@ -28,15 +30,19 @@ export async function enrolServer(
   const { server } = row;
   // before anything is stored: a key that no login can be made for doesn't use up the token
   const jwt = await enrolment.issueJwt?.(server, natsKey);
-  await execute(
-    { ...asSluice(services, ids.uuid()), actor: `agent:${server}` },
-    {
-      stream: streamOf.server(server),
-      entity: serverEntity,
-      reason: "enrolled",
-      decide: (state) => (state.tokenHash === tokenHash ? decideEnrol(state, { publicKey, natsKey }) : []),
+  const ctx = { ...asSluice(services, ids.uuid()), actor: `agent:${server}` };
+  await execute(ctx, {
+    stream: streamOf.server(server),
+    entity: serverEntity,
+    reason: "enrolled",
+    decide(state) {
+      if (state.tokenHash !== tokenHash) return [];
+      const enrolled = decideEnrol(state, { publicKey, natsKey });
+      if (enrolled.length === 0 || uninstalled === undefined) return enrolled;
+      return [...decideUninstalled(state, { ...uninstalled, epoch, empty: NOTHING }), ...enrolled];
     },
-  );
+  });
+  if (uninstalled !== undefined) await resumeRollouts(ctx);
   return {
     server,
     epoch,

@@ -55,12 +55,13 @@ export function viewServerRow(
   standing: Standing | undefined,
   drift: DriftRow | undefined,
 ): ServerRowView {
-  const { server, labels, pausedUntil } = row;
+  const { server, labels, pausedUntil, uninstalledAt } = row;
   const last = ctx.pulses.of(server);
   const paused = pausedUntil !== null && pausedUntil > ctx.clock.now().toISOString();
   const isNews = drift !== undefined && (last === undefined || drift.at > last.at);
   const reported = drift?.differences.length ?? 0;
-  const differences = isNews ? reported : last?.pulse.differences || reported;
+  const differing = isNews ? reported : last?.pulse.differences || reported;
+  const differences = uninstalledAt === null ? differing : 0;
   return {
     ...{ server, labels },
     state: stateOf({ row, standing, paused, differences }),
@@ -72,6 +73,7 @@ export function viewServerRow(
     confirmedGeneration: standing?.confirmed?.generation ?? 0,
     differences,
     ...(paused && { pausedUntil }),
+    ...(uninstalledAt !== null && { uninstalledAt }),
   };
 }
 
@@ -87,6 +89,7 @@ function stateOf({
   differences: number;
 }): ServerState {
   if (row.enrolledAt === null) return "added";
+  if (row.uninstalledAt !== null) return "uninstalled";
   if (paused) return "paused";
   switch (standing?.newest.outcome) {
     case undefined:

@@ -14,6 +14,8 @@ export interface ServerState {
   tokenHash: string;
   enrolled?: { publicKey: string; natsKey: string } | undefined;
   pausedUntil?: string | undefined;
+  /** nothing of ours is in its kernel, and no agent runs there */
+  uninstalled: boolean;
   /** the newest generation: what it is to hold */
   newest?: (Generation & { outcome?: OutcomeResult | undefined }) | undefined;
   /** what it has proven to hold; absent: nothing of ours */
@@ -26,7 +28,7 @@ export interface ServerState {
 }
 
 export const serverEntity: Entity<ServerState> = {
-  initial: { server: "", added: false, labels: {}, tokenHash: "", open: [] },
+  initial: { server: "", added: false, labels: {}, tokenHash: "", uninstalled: false, open: [] },
   evolve,
 };
 
@@ -43,8 +45,10 @@ function evolve(state: ServerState, event: SeenEvent): ServerState {
     }
     case "ServerEnrolled": {
       const { publicKey, natsKey } = event.data;
-      return { ...state, enrolled: { publicKey, natsKey } };
+      return { ...state, enrolled: { publicKey, natsKey }, uninstalled: false };
     }
+    case "ServerUninstalled":
+      return { ...state, uninstalled: true, pausedUntil: undefined, held: undefined, heldBefore: undefined };
     case "ServerLabelled":
       return { ...state, labels: relabel(state.labels, event.data) };
     case "AssignmentDecided":

@@ -8,6 +8,7 @@ export interface Target {
   server: string;
   labels: Readonly<Record<string, string>>;
   enrolled: boolean;
+  uninstalledAt: string | undefined;
   pausedUntil: string | undefined;
 }
 
@@ -23,10 +24,11 @@ export function isTargeted(
 
 export async function allServers(ctx: Context): Promise<Target[]> {
   const rows = await ctx.database.db.select().from(serverTable).orderBy(asc(serverTable.server));
-  return rows.map(({ server, labels, enrolledAt, pausedUntil }) => ({
+  return rows.map(({ server, labels, enrolledAt, uninstalledAt, pausedUntil }) => ({
     server,
     labels,
     enrolled: enrolledAt !== null,
+    uninstalledAt: uninstalledAt ?? undefined,
     pausedUntil: pausedUntil ?? undefined,
   }));
 }
