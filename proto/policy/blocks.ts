@@ -1,7 +1,7 @@
 import type { PolicyDocument } from "./document.ts";
 import { matching, oneOf, withDefault } from "./fields.ts";
 import { type Reader, readFields, readList, readValue } from "./reader.ts";
-import type { SourceNode } from "./source-node.ts";
+import { positionOf, type SourceNode } from "./source-node.ts";
 
 type Block = PolicyDocument["blocks"][number];
 
@@ -13,7 +13,6 @@ const direction = withDefault(oneOf(["in", "out", "both"]), "both");
 export function readBlocks(reader: Reader, node: SourceNode | undefined): Block[] {
   const blocks = new Map<string, Block>();
   for (const item of (node && readList(reader, node, "a list of live lists"))?.items ?? []) {
-    const { line } = item.place;
     const said =
       item.kind === "map"
         ? readFields(reader, item, { list: listName, direction })
@@ -25,7 +24,7 @@ export function readBlocks(reader: Reader, node: SourceNode | undefined): Block[
         found: `the first in line ${before.line}`,
         expected: "each list once",
       });
-    blocks.set(said.list, { list: said.list, direction: said.direction, line });
+    blocks.set(said.list, { list: said.list, direction: said.direction, ...positionOf(item) });
   }
   return [...blocks.values()];
 }

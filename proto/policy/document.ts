@@ -12,7 +12,8 @@ import {
  * A policy as it is understood: the YAML with its defaults filled in, its units turned into numbers and its rules split
  * into words, every part with its line. Variables (`$uplink`) still stand in it: they are resolved per server.
  */
-const line = z.int().min(1);
+const position = z.strictObject({ line: z.int().min(1), column: z.int().min(1) });
+export type Position = z.infer<typeof position>;
 
 /** One iptables rule without `-A CHAIN`: its words after unquoting, in the order written. */
 export const policyRule = z.strictObject({
@@ -22,8 +23,7 @@ export const policyRule = z.strictObject({
   family: z.union([z.literal(4), z.literal(6)]).optional(),
   /** counts what it would do, and does it to no packet */
   mode: z.literal("observe").optional(),
-  line,
-  column: z.int().min(1),
+  ...position.shape,
 });
 export type PolicyRule = z.infer<typeof policyRule>;
 
@@ -32,7 +32,7 @@ export const policyVar = z.strictObject({
   value: z.string(),
   servers: z.record(z.string(), z.string()),
   labels: z.record(z.string(), z.string()),
-  line,
+  ...position.shape,
 });
 export type PolicyVar = z.infer<typeof policyVar>;
 
@@ -41,8 +41,8 @@ export const policySetDocument = z.strictObject({
   type: z.string(),
   /** `create` options as ipset words; `family inet` or `family inet6` among them only where the policy says it */
   options: z.array(z.string()),
-  entries: z.array(z.strictObject({ text: z.string(), line })),
-  line,
+  entries: z.array(z.strictObject({ text: z.string(), ...position.shape })),
+  ...position.shape,
 });
 export type PolicySetDocument = z.infer<typeof policySetDocument>;
 
@@ -51,7 +51,7 @@ export const policyChainDocument = z.strictObject({
   /** a built-in chain (INPUT …) or one of the policy's own */
   name: z.string(),
   rules: z.array(policyRule),
-  line,
+  ...position.shape,
 });
 export type PolicyChainDocument = z.infer<typeof policyChainDocument>;
 
@@ -60,9 +60,11 @@ export const policyGuard = z.strictObject({
   protocol: z.enum(["tcp", "udp"]),
   ports: z.array(z.string()).min(1),
   /** `hits` are allowed within the time, the next one is banned: kernel hitcount = hits + 1 */
-  limits: z.array(z.strictObject({ hits: z.int().min(1), withinMs: z.int().min(1000), line })).min(1),
+  limits: z
+    .array(z.strictObject({ hits: z.int().min(1), withinMs: z.int().min(1000), ...position.shape }))
+    .min(1),
   ban: z.strictObject({ forMs: z.int().min(1000), renew: z.boolean() }),
-  line,
+  ...position.shape,
 });
 export type PolicyGuard = z.infer<typeof policyGuard>;
 
@@ -77,22 +79,22 @@ export const CLASSIFIERS = ["fw", "classify", "u32", "flower"] as const;
 export type Classifier = (typeof CLASSIFIERS)[number];
 
 /** A class of a tree; `Own` is what only its kind of tree has. */
-export type ClassOf<Own> = Own & {
-  name: string;
-  /** minor number of the class id, 1..0xffff, written in hex in `1:MINOR` */
-  minor: number;
-  /** major number of the qdisc inside, `10:` */
-  handle: number;
-  /** the MARK that leads here where the kernel has `fw` */
-  mark: number;
-  isDefault: boolean;
-  match: PolicyRule[];
-  leaf?: LeafQdisc | undefined;
-  /** a tree of its own inside, in place of a leaf */
-  inside?: ClassTree | undefined;
-  children: ClassOf<Own>[];
-  line: number;
-};
+export type ClassOf<Own> = Own &
+  Position & {
+    name: string;
+    /** minor number of the class id, 1..0xffff, written in hex in `1:MINOR` */
+    minor: number;
+    /** major number of the qdisc inside, `10:` */
+    handle: number;
+    /** the MARK that leads here where the kernel has `fw` */
+    mark: number;
+    isDefault: boolean;
+    match: PolicyRule[];
+    leaf?: LeafQdisc | undefined;
+    /** a tree of its own inside, in place of a leaf */
+    inside?: ClassTree | undefined;
+    children: ClassOf<Own>[];
+  };
 
 export interface HtbShare {
   rateBitPerSec: number;
@@ -119,10 +121,9 @@ export type PrioClass = ClassOf<unknown>;
 
 export type ShapingClass = HtbClass | HfscClass | PrioClass;
 
-interface TreeParts {
+interface TreeParts extends Position {
   /** else what the kernel has and the direction allows */
   by?: Classifier | undefined;
-  line: number;
 }
 export type ClassTree =
   | (TreeParts & { kind: "htb"; r2q?: number | undefined; classes: HtbClass[] })
@@ -130,14 +131,14 @@ export type ClassTree =
   | (TreeParts & { kind: "prio"; classes: PrioClass[] });
 
 /** One direction of a device: a tree of classes, or a single qdisc (tbf, pfifo, sfq, …) for all of it. */
-export type ShapingTree = ClassTree | { kind: "single"; qdisc: LeafQdisc; line: number };
+export type ShapingTree = ClassTree | ({ kind: "single"; qdisc: LeafQdisc } & Position);
 
 export const policyShaping = z.strictObject({
   /** a device name or `$var` */
   device: z.string(),
   egress: z.custom<ShapingTree>().optional(),
   ingress: z.custom<ShapingTree>().optional(),
-  line,
+  ...position.shape,
 });
 export type PolicyShaping = z.infer<typeof policyShaping>;
 
@@ -150,7 +151,7 @@ export const policyTest = z.strictObject({
   hook: z.enum(TEST_HOOKS),
   state: z.enum(TEST_STATES),
   expect: z.enum(TEST_EXPECTATIONS),
-  line,
+  ...position.shape,
 });
 export type PolicyTest = z.infer<typeof policyTest>;
 
@@ -178,36 +179,40 @@ export const policyDocument = z.strictObject({
         hook: hookName,
         verdict: z.enum(["drop", "reject"]),
         log: z.string().optional(),
-        line,
+        ...position.shape,
       }),
     ),
     chains: z.array(policyChainDocument),
     /** unless said: `return` in hooks where other tools have chains of their own, `final` elsewhere */
-    accept: z.strictObject({ way: acceptWay, line }).optional(),
+    accept: z.strictObject({ way: acceptWay, ...position.shape }).optional(),
   }),
-  blocks: z.array(z.strictObject({ list: z.string(), direction: z.enum(["in", "out", "both"]), line })),
+  blocks: z.array(
+    z.strictObject({ list: z.string(), direction: z.enum(["in", "out", "both"]), ...position.shape }),
+  ),
   guards: z.array(policyGuard),
   shaping: z.array(policyShaping),
-  probes: z.array(z.strictObject({ tcp: z.string(), line })),
-  reach: z.array(z.strictObject({ protocol: z.literal("tcp"), port: z.int().min(1).max(65535), line })),
-  protect: z.array(z.strictObject({ text: z.string(), line })),
+  probes: z.array(z.strictObject({ tcp: z.string(), ...position.shape })),
+  reach: z.array(
+    z.strictObject({ protocol: z.literal("tcp"), port: z.int().min(1).max(65535), ...position.shape }),
+  ),
+  protect: z.array(z.strictObject({ text: z.string(), ...position.shape })),
   external: z.strictObject({
-    chains: z.array(z.strictObject({ table: tableName, name: z.string(), line })),
-    sets: z.array(z.strictObject({ name: z.string(), type: z.string(), line })),
+    chains: z.array(z.strictObject({ table: tableName, name: z.string(), ...position.shape })),
+    sets: z.array(z.strictObject({ name: z.string(), type: z.string(), ...position.shape })),
   }),
   tests: z.array(policyTest),
   /** what of other tools this policy claims, each thing by its name */
   takeover: z.array(
     z.discriminatedUnion("what", [
-      z.strictObject({ what: z.literal("qdisc"), device: z.string(), line }),
+      z.strictObject({ what: z.literal("qdisc"), device: z.string(), ...position.shape }),
       z.strictObject({
         what: z.literal("chain-policy"),
         hook: hookName,
         verdict: z.enum(["accept", "drop"]),
-        line,
+        ...position.shape,
       }),
-      z.strictObject({ what: z.literal("chain"), table: tableName, chain: z.string(), line }),
-      z.strictObject({ what: z.literal("table"), table: tableName, line }),
+      z.strictObject({ what: z.literal("chain"), table: tableName, chain: z.string(), ...position.shape }),
+      z.strictObject({ what: z.literal("table"), table: tableName, ...position.shape }),
     ]),
   ),
   drift: z.enum(["repair", "report"]),

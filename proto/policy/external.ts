@@ -4,7 +4,7 @@ import type { PolicyDocument } from "./document.ts";
 import { type Field, parsed } from "./fields.ts";
 import { type Reader, readFields, readList, readMap, readValue } from "./reader.ts";
 import { SET_TYPES } from "./set-types.ts";
-import type { SourceNode } from "./source-node.ts";
+import { positionOf, type SourceNode } from "./source-node.ts";
 
 type External = PolicyDocument["external"];
 
@@ -34,7 +34,7 @@ function readChains(reader: Reader, node: SourceNode | undefined): External["cha
     for (const item of readList(reader, value, "a list of chains")?.items ?? []) {
       const chain = readValue(reader, item, chainName);
       if (chain !== undefined && table !== undefined)
-        chains.push({ table, name: chain, line: item.place.line });
+        chains.push({ table, name: chain, ...positionOf(item) });
     }
   }
   return chains;
@@ -50,7 +50,7 @@ function readSets(reader: Reader, node: SourceNode | undefined): External["sets"
         found: name,
         expected: `1 to 31 characters, not ${SET_PREFIX}…`,
       });
-    else if (type !== undefined) sets.push({ name, type, line: key.place.line });
+    else if (type !== undefined) sets.push({ name, type, ...positionOf(key) });
   }
   return sets;
 }

@@ -7,7 +7,7 @@ import { type Reader, readFields, readList, readMap, readValue } from "./reader.
 import { readRule } from "./rule-check.ts";
 import type { RuleNames } from "./rule-names.ts";
 import { TARGETS } from "./rule-targets.ts";
-import { type MapField, type SourceNode, shown, type TextNode } from "./source-node.ts";
+import { type MapField, positionOf, type SourceNode, shown, type TextNode } from "./source-node.ts";
 
 type Firewall = PolicyDocument["firewall"];
 
@@ -52,7 +52,7 @@ export function readFirewall(reader: Reader, node: SourceNode | undefined, names
   const fields = node && readFields(reader, node, shape);
   const way = fields?.accept && readValue(reader, fields.accept, acceptWay);
   return {
-    ...(fields?.accept && way && { accept: { way, line: fields.accept.place.line } }),
+    ...(fields?.accept && way && { accept: { way, ...positionOf(fields.accept) } }),
     defaults: readDefaults(reader, fields?.default),
     chains: TABLES.flatMap((table) => readTable(reader, table, fields?.[table], names)),
   };
@@ -74,7 +74,7 @@ function readDefaults(reader: Reader, node: SourceNode | undefined): Firewall["d
         : { verdict: readValue(reader, value, verdict), log: undefined };
     if (hook === undefined || said?.verdict === undefined) continue;
     const { log } = said;
-    defaults.push({ hook, verdict: said.verdict, ...(log !== undefined && { log }), line: key.place.line });
+    defaults.push({ hook, verdict: said.verdict, ...(log !== undefined && { log }), ...positionOf(key) });
   }
   return defaults;
 }
@@ -99,7 +99,7 @@ function readTable(
       rules.push(checked.rule);
       for (const to of checked.goesTo) jumps.push({ from: name, to, rule: checked.node });
     }
-    chains.push({ table, name, rules, line: key.place.line });
+    chains.push({ table, name, rules, ...positionOf(key) });
   }
   for (const { chains: round, rule } of findCycles(jumps))
     reader.problem(rule, `the chains go round in a circle: ${round.join(" -> ")}`, {

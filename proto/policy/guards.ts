@@ -1,7 +1,7 @@
-import type { PolicyGuard } from "./document.ts";
+import type { PolicyGuard, Position } from "./document.ts";
 import { flag, integer, oneOf, wholeSeconds, withDefault } from "./fields.ts";
 import { type Reader, readFields, readList, readMap } from "./reader.ts";
-import { type MapNode, type SourceNode, shown } from "./source-node.ts";
+import { type MapNode, positionOf, type SourceNode, shown } from "./source-node.ts";
 import { checkVariables, possibleTexts, type Variables } from "./vars.ts";
 
 /** The newest kernels' recent counts to 65,535, and the guard asks it for one more than it allows. */
@@ -24,7 +24,7 @@ export function readGuards(reader: Reader, node: SourceNode | undefined, vars: V
         expected: "1 to 31 small letters, digits and -",
       });
     const guard = readGuard(reader, name, value, vars);
-    if (guard !== undefined) guards.push({ ...guard, line: key.place.line });
+    if (guard !== undefined) guards.push({ ...guard, ...positionOf(key) });
   }
   return guards;
 }
@@ -34,7 +34,7 @@ function readGuard(
   name: string,
   node: SourceNode,
   vars: Variables,
-): Omit<PolicyGuard, "line"> | undefined {
+): Omit<PolicyGuard, keyof Position> | undefined {
   const fields = readFields(reader, node, {
     port: "nested",
     ports: "nested",
@@ -103,9 +103,7 @@ function readLimits(reader: Reader, node: MapNode): PolicyGuard["limits"] {
   if (list?.items.length === 0) reader.problem(list, "a guard without a limit", { expected });
   return (list?.items ?? []).flatMap((item) => {
     const fields = readFields(reader, item, { hits: integer(1, GUARD_HITS_MAX), within: time });
-    return fields === undefined
-      ? []
-      : [{ hits: fields.hits, withinMs: fields.within, line: item.place.line }];
+    return fields === undefined ? [] : [{ hits: fields.hits, withinMs: fields.within, ...positionOf(item) }];
   });
 }
 

@@ -81,7 +81,13 @@ test("variables keep what they are on some servers", () => {
   const vars = "vars: { uplink: { value: eth0, servers: { server-3: ens3 }, labels: { site=far: wlan0 } } }";
   const result = parsePolicy(policyWith(vars));
   expect(result.ok && result.document.vars).toEqual({
-    uplink: { value: "eth0", servers: { "server-3": "ens3" }, labels: { "site=far": "wlan0" }, line: 3 },
+    uplink: {
+      value: "eth0",
+      servers: { "server-3": "ens3" },
+      labels: { "site=far": "wlan0" },
+      line: 3,
+      column: 9,
+    },
   });
 });
 

@@ -4,7 +4,7 @@ import type { PolicyDocument } from "./document.ts";
 import { type Field, parsed, wholeNumber } from "./fields.ts";
 import { type Reader, readFields, readList, readValue } from "./reader.ts";
 import { addressFault } from "./set-entry.ts";
-import type { SourceNode, TextNode } from "./source-node.ts";
+import { positionOf, type SourceNode, type TextNode } from "./source-node.ts";
 import { hasVariable } from "./variables.ts";
 import { checkVariables, possibleTexts, type Variables } from "./vars.ts";
 
@@ -32,7 +32,7 @@ export function readProbes(
       return [];
     }
     const texts = checkedTexts(reader, target, vars, PROBE, probeFault);
-    return texts === undefined ? [] : [{ tcp: target.text, line: item.place.line }];
+    return texts === undefined ? [] : [{ tcp: target.text, ...positionOf(item) }];
   });
 }
 
@@ -41,7 +41,7 @@ export function readReach(reader: Reader, node: SourceNode | undefined): PolicyD
   const list = node && readList(reader, node, "a list of ports such as tcp/22");
   return (list?.items ?? []).flatMap((item) => {
     const port = readValue(reader, item, reachPort);
-    return port === undefined ? [] : [{ protocol: "tcp" as const, port, line: item.place.line }];
+    return port === undefined ? [] : [{ protocol: "tcp" as const, port, ...positionOf(item) }];
   });
 }
 
@@ -59,7 +59,7 @@ export function readProtect(
     }
     if (checkedTexts(reader, item, vars, PROTECT, protectFault) === undefined) return [];
     const text = hasVariable(item.text) ? item.text : (canonicalEntry(item.text)?.entry ?? item.text);
-    return [{ text, line: item.place.line }];
+    return [{ text, ...positionOf(item) }];
   });
 }
 

@@ -8,7 +8,7 @@ import { addFamily, type RuleFamily } from "./rule-family.ts";
 import { checkSetName, checkTarget, type RuleNames } from "./rule-names.ts";
 import { optionFault, optionsOf, separateValues } from "./rule-options.ts";
 import { splitRule } from "./rule-text.ts";
-import type { SourceNode, TextNode } from "./source-node.ts";
+import { positionOf, type SourceNode, type TextNode } from "./source-node.ts";
 import { checkVariables } from "./vars.ts";
 
 export interface CheckedRule {
@@ -107,8 +107,7 @@ function checkRule(
   }
   if (reader.problems.length > problemsBefore) return undefined;
   const family = said ?? (familyWords.size > 0 ? ofFamily.family : undefined);
-  const { line, column } = node.place;
   const kept = words.filter((_, index) => !familyWords.has(index)).map(({ text }) => text);
-  const rule = { text: node.text.trim(), words: kept, ...(family && { family }), line, column };
+  const rule = { text: node.text.trim(), words: kept, ...(family && { family }), ...positionOf(node) };
   return { rule, goesTo, node };
 }

@@ -5,7 +5,7 @@ import { type Reader, readList } from "./reader.ts";
 import { checkEntry } from "./set-entry.ts";
 import { type Limits, portLimits } from "./set-options.ts";
 import { SET_TYPES } from "./set-types.ts";
-import type { MapNode } from "./source-node.ts";
+import { type MapNode, positionOf } from "./source-node.ts";
 import { checkVariables, possibleTexts, type Variables } from "./vars.ts";
 
 /** `entries`: each is checked, with every value that its variables can have. They stay as they are written. */
@@ -50,7 +50,7 @@ export function readEntries(
           expected: "an entry within range",
         });
     }
-    entries.push({ text: item.text.trim(), line: item.place.line });
+    entries.push({ text: item.text.trim(), ...positionOf(item) });
   }
   return entries;
 }

@@ -4,7 +4,7 @@ import { type Reader, readFields, readMap } from "./reader.ts";
 import { readEntries } from "./set-entries.ts";
 import { CREATE_OPTIONS, checkOptionsFit, optionWords, readRange } from "./set-options.ts";
 import { SET_TYPES } from "./set-types.ts";
-import { type SourceNode, type Spot, shown } from "./source-node.ts";
+import { positionOf, type SourceNode, type Spot, shown } from "./source-node.ts";
 import { didYouMean, oneOfNames } from "./suggest.ts";
 import type { Variables } from "./vars.ts";
 
@@ -58,7 +58,7 @@ function readSet(
   const range = readRange(reader, node, typeOf(node));
   const entries = readEntries(reader, node, typeOf(node), range?.limits, vars);
   const options = fields === undefined ? [] : optionWords(fields, type, range?.text);
-  return fields && { name, type: fields.type, options, entries, line: key.place.line };
+  return fields && { name, type: fields.type, options, entries, ...positionOf(key) };
 }
 
 /** A list:set holds sets: this policy's, live lists as `list:NAME`, external ones; never a list:set. */

@@ -4,7 +4,7 @@ import { type Reader, readMap } from "./reader.ts";
 import type { RuleNames } from "./rule-names.ts";
 import { type Matched, readMatches } from "./shaping-match.ts";
 import { readInside } from "./shaping-tree.ts";
-import { type MapField, type SourceNode, shown } from "./source-node.ts";
+import { type MapField, positionOf, type SourceNode, shown } from "./source-node.ts";
 
 /** What is unique among all classes of a device's direction, those inside of classes included. */
 export interface DeviceScope {
@@ -108,7 +108,7 @@ function readClass<Own>(
       match,
       ...inside,
       children,
-      line: key.place.line,
+      ...positionOf(key),
     }
   );
 }

@@ -3,7 +3,7 @@ import type { Reader } from "./reader.ts";
 import { type CheckedRule, readRule } from "./rule-check.ts";
 import type { RuleNames } from "./rule-names.ts";
 import { optionsOf } from "./rule-options.ts";
-import type { SourceNode } from "./source-node.ts";
+import { positionOf, type SourceNode } from "./source-node.ts";
 
 /** What looks at the packets: a rule of iptables on their way out, or filters of tc's own, which see the packet alone. */
 export interface Matched {
@@ -49,8 +49,8 @@ export function readMatches(
 }
 
 /** `all`: a rule without a word. */
-function everything({ place }: SourceNode): PolicyRule {
-  return { text: "all", words: [], line: place.line, column: place.column };
+function everything(node: SourceNode): PolicyRule {
+  return { text: "all", words: [], ...positionOf(node) };
 }
 
 function fits(reader: Reader, { rule, node }: CheckedRule, { direction, by }: Matched): boolean {

@@ -6,7 +6,7 @@ import { readPrioShare } from "./prio-class.ts";
 import { readQdisc } from "./qdisc.ts";
 import { type Reader, readFields } from "./reader.ts";
 import { type DeviceScope, type Level, readClasses } from "./shaping-class.ts";
-import type { SourceNode } from "./source-node.ts";
+import { positionOf, type SourceNode } from "./source-node.ts";
 
 const KINDS = ["htb", "hfsc", "prio"] as const;
 const BANDS_MAX = 16;
@@ -36,7 +36,7 @@ export function readClassTree(
     reader.problem(node, `${kind} has no r2q`, { found: "r2q", expected: "r2q with htb alone" });
   const isBands = kind === "prio";
   const level: Level = { device, major, isBands, ids: new Map(), numbered: 0, defaultClass: undefined };
-  const head = { ...(by && { by }), line: node.place.line };
+  const head = { ...(by && { by }), ...positionOf(node) };
   const tree = ((): ClassTree => {
     switch (kind) {
       case "htb":

@@ -6,7 +6,7 @@ import type { RuleNames } from "./rule-names.ts";
 import type { DeviceScope } from "./shaping-class.ts";
 import type { Matched } from "./shaping-match.ts";
 import { BY_FIELD, readClassTree, TREE_FIELDS } from "./shaping-tree.ts";
-import { type MapField, type SourceNode, shown } from "./source-node.ts";
+import { type MapField, positionOf, type SourceNode, shown } from "./source-node.ts";
 import { didYouMean } from "./suggest.ts";
 import { variablesIn } from "./variables.ts";
 import { possibleTexts } from "./vars.ts";
@@ -67,7 +67,7 @@ function readDevice(
     });
   const egress = isEmpty ? undefined : readTree(reader, node, tree, "egress", names);
   const incoming = ingress && readIngress(reader, ingress, names);
-  return { device, ...(egress && { egress }), ...(incoming && { ingress: incoming }), line: key.place.line };
+  return { device, ...(egress && { egress }), ...(incoming && { ingress: incoming }), ...positionOf(key) };
 }
 
 function readTree(
@@ -85,7 +85,6 @@ function readTree(
     reader.problem(node, "a device has one tree of classes, or one qdisc", { found, expected });
     return undefined;
   }
-  const { line } = node.place;
   if (classes !== undefined) {
     const { by } = head;
     if (direction === "ingress" && (by === "fw" || by === "classify"))
@@ -102,7 +101,7 @@ function readTree(
     return readClassTree(reader, node, classes, head, { device, major: 1 });
   }
   const single = tbf !== undefined ? readTbf(reader, tbf) : qdisc && readQdisc(reader, qdisc);
-  return single && { kind: "single", qdisc: single, line };
+  return single && { kind: "single", qdisc: single, ...positionOf(node) };
 }
 
 /** `{ rate: 5mbit }` is a tree of one class that takes everything. */
@@ -113,7 +112,6 @@ function readIngress(reader: Reader, node: SourceNode, names: RuleNames): Shapin
   }
   const fields = readFields(reader, node, { rate, burst: optional(size) });
   if (fields === undefined) return undefined;
-  const { line } = node.place;
   const all: HtbClass = {
     name: "all",
     minor: FIRST_MINOR,
@@ -125,7 +123,7 @@ function readIngress(reader: Reader, node: SourceNode, names: RuleNames): Shapin
     isDefault: true,
     match: [],
     children: [],
-    line,
+    ...positionOf(node),
   };
-  return { kind: "htb", classes: [all], line };
+  return { kind: "htb", classes: [all], ...positionOf(node) };
 }

@@ -1,4 +1,5 @@
 import type { Place } from "../base/errors.ts";
+import type { Position } from "./document.ts";
 
 /**
  * A policy file as a tree of texts, lists and maps, each with its place. YAML's own types are left out of it: `022`,
@@ -42,6 +43,11 @@ export interface EmptyNode extends Spotted {
 }
 
 export type SourceNode = TextNode | ListNode | MapNode | EmptyNode;
+
+/** Where it stands in its file, which the policy's document doesn't know. */
+export function positionOf({ place: { line, column } }: Spot): Position {
+  return { line, column };
+}
 
 /** What a node is, for a message: `a list`, or the text itself. */
 export function describeNode(node: SourceNode): string {

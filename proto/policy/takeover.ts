@@ -4,7 +4,7 @@ import type { PolicyDocument } from "./document.ts";
 import { type Field, oneOf, optional, parsed } from "./fields.ts";
 import { HOOKS_OF } from "./firewall.ts";
 import { type FieldsOf, type Reader, readFields, readList } from "./reader.ts";
-import type { SourceNode } from "./source-node.ts";
+import { positionOf, type SourceNode } from "./source-node.ts";
 import { checkVariables, type Variables } from "./vars.ts";
 
 type Takeover = PolicyDocument["takeover"][number];
@@ -48,7 +48,7 @@ type Written = FieldsOf<typeof SHAPE>;
 function claimOf(reader: Reader, node: SourceNode, written: Written, vars: Variables): Takeover | undefined {
   const { qdisc, chain: named, table, verdict, "chain-policy": hook } = written;
   const kinds = [qdisc, named, table, hook].filter((value) => value !== undefined).length;
-  const { line } = node.place;
+  const position = positionOf(node);
   if (kinds !== 1) {
     const expected = "one of qdisc, chain-policy with verdict, chain, table";
     reader.problem(node, "a claim names one thing", { found: `${kinds} things`, expected });
@@ -60,10 +60,11 @@ function claimOf(reader: Reader, node: SourceNode, written: Written, vars: Varia
     });
     return undefined;
   }
-  if (hook !== undefined && verdict !== undefined) return { what: "chain-policy", hook, verdict, line };
-  if (named !== undefined) return { what: "chain", table: named.table, chain: named.name, line };
-  if (table !== undefined) return { what: "table", table, line };
+  if (hook !== undefined && verdict !== undefined)
+    return { what: "chain-policy", hook, verdict, ...position };
+  if (named !== undefined) return { what: "chain", table: named.table, chain: named.name, ...position };
+  if (table !== undefined) return { what: "table", table, ...position };
   const text = node.kind === "map" ? node.fields.get("qdisc")?.value : undefined;
   if (qdisc === undefined || (text?.kind === "text" && !checkVariables(reader, text, vars))) return undefined;
-  return { what: "qdisc", device: qdisc, line };
+  return { what: "qdisc", device: qdisc, ...position };
 }

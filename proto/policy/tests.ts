@@ -2,7 +2,7 @@ import { TEST_EXPECTATIONS, TEST_HOOKS, TEST_STATES } from "../manifest/manifest
 import type { PolicyTest } from "./document.ts";
 import { lineOfText, oneOf, optional, withDefault } from "./fields.ts";
 import { type Reader, readFields, readList } from "./reader.ts";
-import type { MapNode, SourceNode } from "./source-node.ts";
+import { type MapNode, positionOf, type SourceNode } from "./source-node.ts";
 import { type EndFault, endsFault, GOAL, parseTestGoal, parseTestSource, SOURCE } from "./test-ends.ts";
 import { hasVariable } from "./variables.ts";
 import { checkVariables, possibleTexts, type Variables } from "./vars.ts";
@@ -56,7 +56,7 @@ function readTest(reader: Reader, node: SourceNode, vars: Variables): PolicyTest
     hook,
     state,
     expect,
-    line: node.place.line,
+    ...positionOf(node),
   };
 }
 

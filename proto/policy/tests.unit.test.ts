@@ -9,7 +9,7 @@ function testsOf(text: string) {
 
 test("a test is a packet and what is to become of it, with its line and what wasn't said filled in", () => {
   expect(testsOf("tests:\n  - { from: 203.0.113.9, to: tcp/22, expect: drop }\n")).toEqual([
-    { from: "203.0.113.9", to: "tcp/22", hook: "input", state: "new", expect: "drop", line: 4 },
+    { from: "203.0.113.9", to: "tcp/22", hook: "input", state: "new", expect: "drop", line: 4, column: 5 },
   ]);
 });
 

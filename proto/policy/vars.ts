@@ -1,7 +1,7 @@
-import type { PolicyVar } from "./document.ts";
+import type { PolicyVar, Position } from "./document.ts";
 import { type Field, lineOfText, parsed } from "./fields.ts";
 import { type Reader, readFields, readMap, readValue } from "./reader.ts";
-import { type SourceNode, shown, type TextNode } from "./source-node.ts";
+import { positionOf, type SourceNode, shown, type TextNode } from "./source-node.ts";
 import { didYouMean, oneOfNames } from "./suggest.ts";
 import { VARIABLE, VARIABLE_NAME, variablesIn } from "./variables.ts";
 
@@ -32,11 +32,11 @@ export function readVars(reader: Reader, node: SourceNode | undefined): Variable
         found: name,
         expected: "letters, digits, _ and -, beginning with a letter or _",
       });
-    const line = key.place.line;
-    const document = readVar(reader, value, line);
+    const position = positionOf(key);
+    const document = readVar(reader, value, position);
     // a variable whose value is wrong is still a variable: its uses are no second problem
     vars.set(name, {
-      document: document ?? { value: "", servers: {}, labels: {}, line },
+      document: document ?? { value: "", servers: {}, labels: {}, ...position },
       values: document === undefined ? [] : valuesOf(document),
     });
   }
@@ -47,15 +47,15 @@ function valuesOf({ value, servers, labels }: PolicyVar): string[] {
   return [...new Set([value, ...Object.values(servers), ...Object.values(labels)])].slice(0, VALUES_MAX);
 }
 
-function readVar(reader: Reader, node: SourceNode, line: number): PolicyVar | undefined {
+function readVar(reader: Reader, node: SourceNode, position: Position): PolicyVar | undefined {
   if (node.kind !== "map") {
     const value = readValue(reader, node, variableValue);
-    return value === undefined ? undefined : { value, servers: {}, labels: {}, line };
+    return value === undefined ? undefined : { value, servers: {}, labels: {}, ...position };
   }
   const fields = readFields(reader, node, { value: variableValue, servers: "nested", labels: "nested" });
   const servers = readOverrides(reader, fields?.servers, /^[a-z0-9-]{1,63}$/, "a server's name");
   const labels = readOverrides(reader, fields?.labels, /^[^=\s]+=[^\s]*$/, "a label as key=value");
-  return fields && { value: fields.value, servers, labels, line };
+  return fields && { value: fields.value, servers, labels, ...position };
 }
 
 function readOverrides(

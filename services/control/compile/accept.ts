@@ -12,7 +12,7 @@ import { HOOKS_OF } from "@sluice/proto/policy/firewall";
 import { quoteWords } from "@sluice/proto/policy/rule-words";
 import type { Assembly } from "./assembly.ts";
 import type { Entry } from "./dispatch.ts";
-import type { Reporter } from "./findings.ts";
+import { type Reporter, TOP } from "./findings.ts";
 import { type CompiledChain, chainKey, type RuleWriter, rulesOf } from "./firewall.ts";
 import type { CompiledRule } from "./rule.ts";
 
@@ -48,7 +48,7 @@ export function acceptingOf(
   const said = firewall.accept?.way;
   if (said === "return" && !capabilities.targets.includes("MARK"))
     report.problem(
-      { line: firewall.accept?.line ?? 1, path: "firewall.accept" },
+      { ...TOP, ...firewall.accept, path: "firewall.accept" },
       "`accept: return` needs MARK, which this kernel hasn't",
     );
   const isShared = (family: Family, hook: HookName) =>

@@ -18,7 +18,7 @@ const firewall = (way?: Way, ...more: ReturnType<typeof chain>[]): Partial<Polic
       chain("filter", "log", ["-j LOG"]),
       ...more,
     ],
-    ...(way && { accept: { way, line: 2 } }),
+    ...(way && { accept: { way, line: 2, column: 1 } }),
   },
 });
 
@@ -92,7 +92,9 @@ describe("unless it is said", () => {
 test("the bit doesn't leave the server: it is cleared before shaping and whoever else reads marks", () => {
   const forward = chain("filter", "FORWARD", ["-j ACCEPT"]);
   const text = text4(
-    compiled({ firewall: { defaults: [], chains: [forward], accept: { way: "return", line: 1 } } }),
+    compiled({
+      firewall: { defaults: [], chains: [forward], accept: { way: "return", line: 1, column: 1 } },
+    }),
   );
   const at = text.indexOf("[mangle SL-POSTROUTING]");
   expect(text.slice(at, at + 2)).toEqual(["[mangle SL-POSTROUTING]", "-j MARK --set-xmark 0x0/0x80000000"]);

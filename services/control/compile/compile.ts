@@ -13,7 +13,7 @@ import { acceptChain } from "./accept.ts";
 import { type Assembly, createAssembly } from "./assembly.ts";
 import { renderDispatch } from "./dispatch.ts";
 import { distinct, uniteExternal } from "./external.ts";
-import { createReporter } from "./findings.ts";
+import { createReporter, TOP } from "./findings.ts";
 import { type CompileInput, type CompileResult, compareText, inOrder } from "./input.ts";
 import { addPolicy } from "./policy.ts";
 import { distinctTakeover } from "./takeover.ts";
@@ -40,7 +40,7 @@ export function compile(input: CompileInput): CompileResult {
   const documents = policies.flatMap(({ document, revision }) => {
     const report = createReporter(assembly.findings, document.policy, revision);
     if (seen.has(document.policy))
-      report.problem({ line: 1, path: "policy" }, `the policy ${document.policy} is assigned twice`);
+      report.problem({ ...TOP, path: "policy" }, `the policy ${document.policy} is assigned twice`);
     seen.add(document.policy);
     if (document.mode === "imported") {
       report.warn({ line: 1, path: "mode" }, "imported: it does nothing before `sluice adopt`");

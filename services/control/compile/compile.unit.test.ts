@@ -154,8 +154,8 @@ const base = documentWith({
     chain("nat", "POSTROUTING", ["-o eth0 -j MASQUERADE"]),
   ),
   guards: [guardWith({ name: "mail", ports: ["25", "587"] })],
-  blocks: [{ list: "blocklist", direction: "in", line: 2 }],
-  protect: [{ text: "198.51.100.0/24", line: 3 }],
+  blocks: [{ list: "blocklist", direction: "in", line: 2, column: 1 }],
+  protect: [{ text: "198.51.100.0/24", line: 3, column: 1 }],
   drift: "report",
   deadlineMs: 90_000,
 });
@@ -198,13 +198,13 @@ test("the order in which policies are assigned makes no difference", () => {
       policy: "office",
       order: 100,
       sets: [set("office", "hash:net", ["192.0.2.0/24"])],
-      reach: [{ protocol: "tcp", port: 443, line: 1 }],
+      reach: [{ protocol: "tcp", port: 443, line: 1, column: 1 }],
     }),
     documentWith({
       policy: "last",
       order: 900,
       firewall: { defaults: [defaultOf("INPUT")], chains: [] },
-      probes: [{ tcp: "[2001:db8::1]:53", line: 1 }],
+      probes: [{ tcp: "[2001:db8::1]:53", line: 1, column: 1 }],
     }),
   ];
   const expected = canonicalJson(compile(inputWith(documents)));
@@ -221,7 +221,9 @@ test("the order of entries in a set makes no difference, nor does writing one tw
     const result = compile(
       inputWith([
         documentWith({
-          sets: [{ ...set("s", "hash:net", []), entries: some.map((text) => ({ text, line: 1 })) }],
+          sets: [
+            { ...set("s", "hash:net", []), entries: some.map((text) => ({ text, line: 1, column: 1 })) },
+          ],
         }),
       ]),
     );
@@ -379,7 +381,11 @@ test("of classes that match the same packet the first one wins: its rule stands 
   ];
   const manifest = compiled(
     inputWith([
-      documentWith({ shaping: [{ device: "eth0", line: 5, egress: { kind: "htb", line: 5, classes } }] }),
+      documentWith({
+        shaping: [
+          { device: "eth0", line: 5, column: 1, egress: { kind: "htb", line: 5, column: 1, classes } },
+        ],
+      }),
     ]),
   );
   const shape = (family: 4 | 6) =>
@@ -406,9 +412,9 @@ test("what would depend on the device is always said", () => {
     shapedClass("b", 0xb, 200, leaf("sfq", ["perturb", "10"])),
     shapedClass("c", 0xc, 10_000_000, { ...leaf("fq_codel", ["limit", "500"]), quantumBytes: undefined }),
   ];
-  const egress = { kind: "htb" as const, line: 5, classes };
+  const egress = { kind: "htb" as const, line: 5, column: 1, classes };
   const [device] = compiled(
-    inputWith([documentWith({ shaping: [{ device: "eth0", line: 5, egress }] })]),
+    inputWith([documentWith({ shaping: [{ device: "eth0", line: 5, column: 1, egress }] })]),
   ).devices;
   expect(
     device?.egress?.qdiscs
@@ -436,12 +442,14 @@ test("a single qdisc is the whole tree; what comes in is shaped on the device's 
           {
             device: "eth0",
             line: 5,
+            column: 1,
             egress: {
               kind: "single",
               line: 6,
+              column: 1,
               qdisc: { kind: "tbf", args: ["rate", "1mbit", "burst", "32kb", "latency", "400ms"] },
             },
-            ingress: { kind: "htb", line: 7, classes },
+            ingress: { kind: "htb", line: 7, column: 1, classes },
           },
         ],
       }),
@@ -467,10 +475,10 @@ test("a foreign chain and set are stubbed in the families that name them", () =>
     inputWith([
       documentWith({
         external: {
-          chains: [{ table: "filter", name: "DOCKER-USER", line: 1 }],
+          chains: [{ table: "filter", name: "DOCKER-USER", line: 1, column: 1 }],
           sets: [
-            { name: "f2b-sshd", type: "hash:ip", line: 2 },
-            { name: "f2b-sshd6", type: "hash:ip", line: 3 },
+            { name: "f2b-sshd", type: "hash:ip", line: 2, column: 1 },
+            { name: "f2b-sshd6", type: "hash:ip", line: 3, column: 1 },
           ],
         },
         ...firewallOf(
@@ -508,7 +516,7 @@ test("a closed INPUT without a way back or a proof of the way in is warned of", 
       defaults: [defaultOf("INPUT")],
       chains: [chain("filter", "INPUT", ["-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"])],
     },
-    reach: [{ protocol: "tcp", port: 22, line: 1 }],
+    reach: [{ protocol: "tcp", port: 22, line: 1, column: 1 }],
   });
   expect(open).toMatchObject({ ok: true, warnings: [] });
 });

@@ -26,7 +26,7 @@ test.each([
 
 test("a variable's value on a server makes another key", () => {
   const document = webEdge({
-    vars: { uplink: { value: "eth0", servers: { "server-1": "lo" }, labels: {}, line: 3 } },
+    vars: { uplink: { value: "eth0", servers: { "server-1": "lo" }, labels: {}, line: 3, column: 1 } },
   });
   const on = (name: string) => compileKey(inputWith([document], { server: { name, labels: {} } }));
   expect(on("server-1")).not.toBe(on("server-2"));

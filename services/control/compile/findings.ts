@@ -1,13 +1,15 @@
 import type { Problem } from "@sluice/proto/base/errors";
 import type { Origin } from "@sluice/proto/manifest/manifest";
+import type { Position } from "@sluice/proto/policy/document";
 
 /** Where in its policy something stands. */
-export interface Spot {
-  line: number;
-  column?: number | undefined;
+export interface Spot extends Position {
   /** dotted path in the policy, such as `guards.ssh.limits[3]` */
   path: string;
 }
+
+/** For what the whole policy says. */
+export const TOP: Position = { line: 1, column: 1 };
 
 /** What compile found wrong or worth saying, in the order it came across it. */
 export interface Findings {
@@ -20,8 +22,8 @@ export interface Reporter {
   readonly policy: string;
   readonly revision: number;
   problem(at: Spot, message: string, more?: { found?: string; expected?: string }): void;
-  warn(at: Spot, message: string): void;
-  origin(at: Spot): Origin;
+  warn(at: { line: number; path?: string }, message: string): void;
+  origin(at: Pick<Spot, "line" | "path">): Origin;
 }
 
 export function createReporter(findings: Findings, policy: string, revision: number): Reporter {
@@ -29,7 +31,7 @@ export function createReporter(findings: Findings, policy: string, revision: num
     policy,
     revision,
     problem(at, message, more = {}) {
-      const place = { file: policy, line: at.line, column: at.column ?? 1 };
+      const place = { file: policy, line: at.line, column: at.column };
       findings.problems.push({ message, place, path: at.path, ...more });
     },
     warn(at, message) {

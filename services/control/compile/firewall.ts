@@ -150,7 +150,7 @@ function warnOfIdleRules(compiled: readonly CompiledChain[], report: Reporter): 
   for (const { families, next, origin } of compiled.flatMap((chain) => chain.rules))
     if (families.length === 0 && origin.line !== undefined)
       report.warn(
-        { line: origin.line, path: origin.path ?? "" },
+        { line: origin.line },
         `this jump does nothing: the chain ${next?.chain} has no rule of its family`,
       );
 }

@@ -27,12 +27,12 @@ const PORTS_IN_A_RULE = 15;
 
 export function compileGuard(guard: PolicyGuard, recentMaxHits: number, report: Reporter): CompiledGuard {
   const path = `guards.${guard.name}`;
-  const at = { line: guard.line, path };
+  const at = { line: guard.line, column: guard.column, path };
   const origin = report.origin(at);
   checkPorts(guard, report);
-  guard.limits.forEach(({ hits, line }, index) => {
+  guard.limits.forEach(({ hits, line, column }, index) => {
     if (hits + 1 > recentMaxHits) {
-      const spot = { line, path: `${path}.limits[${index}]` };
+      const spot = { line, column, path: `${path}.limits[${index}]` };
       report.problem(spot, recentTooSmall(recentMaxHits, hits + 1, spot.path));
     }
   });
@@ -131,13 +131,13 @@ function asRange(port: string): string {
   return port.replace("-", ":");
 }
 
-function checkPorts({ name, ports, line }: PolicyGuard, report: Reporter): void {
+function checkPorts({ name, ports, line, column }: PolicyGuard, report: Reporter): void {
   for (const port of ports) {
     const numbers = asRange(port)
       .split(":")
       .map((text) => (/^\d{1,5}$/.test(text) ? Number(text) : Number.NaN));
     if (numbers.length <= 2 && numbers.every((number) => number >= 1 && number <= 65535)) continue;
-    const at = { line, path: `guards.${name}.port` };
+    const at = { line, column, path: `guards.${name}.port` };
     report.problem(at, "this is no port", {
       found: port,
       expected: "a number from 1 to 65535, or a range 1-1024",

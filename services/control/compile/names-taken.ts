@@ -52,20 +52,21 @@ export function takeNames(document: PolicyDocument, taken: NamesTaken, report: R
   const chain = (table: TableName, name: string, what: string, at: Spot) =>
     taken.take(table, policyChain(policy, name), `the ${what} of ${policy}`, at, report);
 
-  for (const { table, name, line } of document.firewall.chains)
-    chain(table, name, `chain ${name}`, { line, path: `firewall.${table}.${name}` });
-  for (const { name, line } of document.guards)
+  for (const { table, name, line, column } of document.firewall.chains)
+    chain(table, name, `chain ${name}`, { line, column, path: `firewall.${table}.${name}` });
+  for (const { name, line, column } of document.guards)
     for (const suffix of ["", "-ban"])
-      chain("filter", `g-${name}${suffix}`, `guard ${name}`, { line, path: `guards.${name}` });
+      chain("filter", `g-${name}${suffix}`, `guard ${name}`, { line, column, path: `guards.${name}` });
   const [shaping] = document.shaping;
-  if (shaping !== undefined) chain("mangle", SHAPE_CHAIN, "shaping", { line: shaping.line, path: "shaping" });
-  for (const { name, type, options, line } of document.sets)
+  if (shaping !== undefined)
+    chain("mangle", SHAPE_CHAIN, "shaping", { line: shaping.line, column: shaping.column, path: "shaping" });
+  for (const { name, type, options, line, column } of document.sets)
     for (const family of shapeOf(type, options).hasFamily ? FAMILIES : [null])
       taken.take(
         "set",
         policySet(policy, name, type, family),
         `the set ${name} of ${policy}`,
-        { line, path: `sets.${name}` },
+        { line, column, path: `sets.${name}` },
         report,
       );
 }

@@ -3,6 +3,7 @@ import type { HookName, Origin } from "@sluice/proto/manifest/manifest";
 import { canonicalEntry } from "@sluice/proto/policy/addresses";
 import type { PolicyDocument } from "@sluice/proto/policy/document";
 import { isInward, matchSet, passMatches } from "./dispatch.ts";
+import type { Spot } from "./findings.ts";
 import { type CompiledChain, canDrop } from "./firewall.ts";
 import type { CompileInput } from "./input.ts";
 import type { CompiledRule } from "./rule.ts";
@@ -80,15 +81,15 @@ export function exemptOf(
 }
 
 /** The names of recent lists that a policy's rules read or write: the kernel has one for all policies. */
-export function recentLists({ firewall }: PolicyDocument): Map<string, { line: number; path: string }> {
-  const names = new Map<string, { line: number; path: string }>();
+export function recentLists({ firewall }: PolicyDocument): Map<string, Spot> {
+  const names = new Map<string, Spot>();
   for (const { table, name: chain, rules } of firewall.chains)
-    for (const [index, { words, line }] of rules.entries()) {
+    for (const [index, { words, line, column }] of rules.entries()) {
       const at = words.findIndex((word, i) => word === "recent" && /^(-m|--match)$/.test(words[i - 1] ?? ""));
       if (at === -1) continue;
       const named = words.indexOf("--name", at);
       const path = `firewall.${table}.${chain}[${index}]`;
-      names.set(named === -1 ? "DEFAULT" : (words[named + 1] ?? ""), { line, path });
+      names.set(named === -1 ? "DEFAULT" : (words[named + 1] ?? ""), { line, column, path });
     }
   return names;
 }

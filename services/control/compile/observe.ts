@@ -3,7 +3,7 @@ import { type Family, policyChain } from "@sluice/proto/base/names";
 import type { Facts } from "@sluice/proto/manifest/facts";
 import type { ManifestChain, ManifestRule, Origin, TableName } from "@sluice/proto/manifest/manifest";
 import { quoteWords } from "@sluice/proto/policy/rule-words";
-import type { Reporter } from "./findings.ts";
+import { type Reporter, TOP } from "./findings.ts";
 import type { CompiledChain } from "./firewall.ts";
 import type { CompiledRule } from "./rule.ts";
 
@@ -114,7 +114,7 @@ export function createObserver(options: ObserverOptions): Observer {
     const exempt = options.exempt(chain, family).map((words) => step([...words, "-j", "RETURN"]));
     if (!needsFlag(chain, run)) return [...exempt, ...body(chain, run, { end })];
     if (!facts.capabilities.targets.includes("MARK"))
-      report.problem({ line: chain.origin.line ?? 1, path: chain.origin.path ?? "" }, NO_MARK);
+      report.problem({ ...TOP, line: chain.origin.line ?? 1, path: chain.origin.path ?? "" }, NO_MARK);
     const through = (flag: 0 | 1) => {
       const way: Run = { ...run, flag: flag === 1 ? 1 : 0 };
       return makeFor(way, `run ${chain.name}`, () => [

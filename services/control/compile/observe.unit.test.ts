@@ -84,8 +84,8 @@ test("an observed policy protects nothing, blocks nothing and ends no hook", () 
   const manifest = compiled(
     documentWith({
       mode: "observe",
-      protect: [{ text: "198.51.100.0/24", line: 3 }],
-      blocks: [{ list: "blocklist", direction: "both", line: 2 }],
+      protect: [{ text: "198.51.100.0/24", line: 3, column: 1 }],
+      blocks: [{ list: "blocklist", direction: "both", line: 2, column: 1 }],
       guards: [guardWith()],
       firewall: { defaults: [defaultOf("INPUT")], chains: [] },
     }),
@@ -101,7 +101,7 @@ test("what a guard or a block would have dropped isn't dropped again by what com
   const manifest = compiled(
     documentWith({
       mode: "observe",
-      blocks: [{ list: "blocklist", direction: "in", line: 2 }],
+      blocks: [{ list: "blocklist", direction: "in", line: 2, column: 1 }],
       guards: [guardWith()],
       firewall: { defaults: [defaultOf("INPUT")], chains: [chain("filter", "INPUT", ["-p tcp -j DROP"])] },
     }),

@@ -7,7 +7,7 @@ import { acceptingOf, addAccepted, ruleWriter } from "./accept.ts";
 import type { Assembly } from "./assembly.ts";
 import type { Dispatch, Entry } from "./dispatch.ts";
 import { compileExternal } from "./external.ts";
-import { listed, placeOf, type Reporter, type Spot } from "./findings.ts";
+import { listed, placeOf, type Reporter, type Spot, TOP } from "./findings.ts";
 import {
   type CompiledChain,
   canDrop,
@@ -69,7 +69,7 @@ export function addPolicy(assembly: Assembly, asWritten: PolicyDocument, report:
         table,
         name,
         `what is observed of ${document.policy}`,
-        { line: 1, path: "mode" },
+        { ...TOP, path: "mode" },
         report,
       ),
   });
@@ -122,8 +122,8 @@ type Block = Extra["blocks"][number];
 
 function knownBlocks(assembly: Assembly, { blocks }: PolicyDocument, report: Reporter): Block[] {
   const { lists } = assembly.input;
-  return blocks.flatMap(({ list, direction, line }, index) => {
-    const at: Spot = { line, path: `blocks[${index}]` };
+  return blocks.flatMap(({ list, direction, line, column }, index) => {
+    const at: Spot = { line, column, path: `blocks[${index}]` };
     const known = Object.hasOwn(lists, list) ? lists[list] : undefined;
     if (known === undefined) {
       const names = listed(
@@ -217,9 +217,10 @@ function observeHooks(
       dispatchOf(assembly, chain.table, chain.hook).entries.push(passing(words, family, chain.origin));
     }
   }
-  for (const { hook, line } of firewall.defaults) {
+  for (const said of firewall.defaults) {
+    const { hook } = said;
     if (!HOOKS_OF.filter.includes(hook)) continue; // a problem already
-    const origin = report.origin(defaultAt(hook, line));
+    const origin = report.origin(defaultAt(said));
     const asked = chains.find((chain) => chain.table === "filter" && chain.hook === hook) ?? {
       ...{ table: "filter", name: hook, kernelName: policyChain(policy, hook), hook, rules: [], origin },
     };
@@ -234,8 +235,10 @@ function passing(words: string[], family: Family, origin: Origin): Entry {
   return { words, families: [family], origin, observed: true, counts: "nothing" };
 }
 
-function defaultAt(hook: HookName, line: number): Spot {
-  return { line, path: `firewall.filter.${hook}.default` };
+type PolicyDefault = PolicyDocument["firewall"]["defaults"][number];
+
+function defaultAt({ hook, line, column }: PolicyDefault): Spot {
+  return { line, column, path: `firewall.filter.${hook}.default` };
 }
 
 /** The kernel has one recent list of a name: what an observed policy writes to it, another must not read. */
@@ -257,8 +260,9 @@ function checkRecent({ recent }: Assembly, document: PolicyDocument, report: Rep
 }
 
 function checkDefaults(assembly: Assembly, { firewall }: PolicyDocument, report: Reporter): void {
-  for (const { hook, log, line } of firewall.defaults) {
-    const at = defaultAt(hook, line);
+  for (const said of firewall.defaults) {
+    const { hook, log } = said;
+    const at = defaultAt(said);
     if (!HOOKS_OF.filter.includes(hook))
       report.problem(at, `the table filter has no ${hook}`, { expected: HOOKS_OF.filter.join(", ") });
     else if (log !== undefined) checkLog(assembly, log, at, report);
@@ -267,15 +271,16 @@ function checkDefaults(assembly: Assembly, { firewall }: PolicyDocument, report:
 
 /** A hook has one end: two policies must want the same. */
 function addDefaults(assembly: Assembly, { firewall }: PolicyDocument, report: Reporter): void {
-  for (const { hook, verdict, log, line } of firewall.defaults) {
+  for (const said of firewall.defaults) {
+    const { hook, verdict, log } = said;
     if (!HOOKS_OF.filter.includes(hook)) continue; // a problem already
-    const at = defaultAt(hook, line);
+    const at = defaultAt(said);
     const dispatch = dispatchOf(assembly, "filter", hook);
     const { tail } = dispatch;
     if (tail !== undefined && (tail.verdict !== verdict || tail.log !== log))
       report.problem(
         at,
-        `${hook} can't end in two ways: ${placeOf(tail.origin)} and ${report.policy} line ${line} differ`,
+        `${hook} can't end in two ways: ${placeOf(tail.origin)} and ${report.policy} line ${at.line} differ`,
         { found: describeEnd(verdict, log), expected: describeEnd(tail.verdict, tail.log) },
       );
     dispatch.tail ??= { verdict, log, origin: report.origin(at) };
@@ -299,8 +304,8 @@ function checkLog({ input }: Assembly, log: string, at: Spot, report: Reporter):
 }
 
 function addProtected(assembly: Assembly, document: PolicyDocument, report: Reporter): void {
-  for (const [index, { text, line }] of document.protect.entries()) {
-    const at: Spot = { line, path: `protect[${index}]` };
+  for (const [index, { text, line, column }] of document.protect.entries()) {
+    const at: Spot = { line, column, path: `protect[${index}]` };
     const entry = canonicalEntry(text)?.entry;
     if (entry === undefined || entry.includes("-"))
       report.problem(at, "this is no address or network", { found: text });
@@ -311,8 +316,8 @@ function addProtected(assembly: Assembly, document: PolicyDocument, report: Repo
 }
 
 function addAddresses(assembly: Assembly, document: PolicyDocument, report: Reporter): void {
-  for (const [index, { tcp, line }] of document.probes.entries()) {
-    const at: Spot = { line, path: `probes[${index}]` };
+  for (const [index, { tcp, line, column }] of document.probes.entries()) {
+    const at: Spot = { line, column, path: `probes[${index}]` };
     const probe = canonicalProbe(tcp);
     if (probe === undefined)
       report.problem(at, "this is no address with a port", {

@@ -30,12 +30,16 @@ function input(...rules: (string | ReturnType<typeof rule>)[]): Partial<PolicyDo
 }
 
 function htb(...classes: ReturnType<typeof shapedClass>[]): Partial<PolicyDocument> {
-  return { shaping: [{ device: "eth0", line: 5, egress: { kind: "htb", line: 5, classes } }] };
+  return {
+    shaping: [{ device: "eth0", line: 5, column: 1, egress: { kind: "htb", line: 5, column: 1, classes } }],
+  };
 }
 
 function ingress(match: string): Partial<PolicyDocument> {
   const classes = [shapedClass("web", 0x10, 200, { match: [rule(match)] })];
-  return { shaping: [{ device: "eth0", line: 5, ingress: { kind: "htb", line: 5, classes } }] };
+  return {
+    shaping: [{ device: "eth0", line: 5, column: 1, ingress: { kind: "htb", line: 5, column: 1, classes } }],
+  };
 }
 
 const withLeaf = (kind: string, args: string[] = []) =>
@@ -50,12 +54,12 @@ const cases: [what: string, parts: Partial<PolicyDocument>, problem: string, mor
     ],
     [
       "an unknown list in blocks",
-      { blocks: [{ list: "bans", direction: "in", line: 7 }] },
+      { blocks: [{ list: "bans", direction: "in", line: 7, column: 1 }] },
       "web-edge:7:1: there is no list bans (at blocks[0], found bans, expected blocklist)",
     ],
     [
       "a list by a name that every object has",
-      { blocks: [{ list: "constructor", direction: "in", line: 7 }] },
+      { blocks: [{ list: "constructor", direction: "in", line: 7, column: 1 }] },
       "there is no list constructor",
     ],
     [
@@ -71,7 +75,7 @@ const cases: [what: string, parts: Partial<PolicyDocument>, problem: string, mor
           set("b", "hash:ip", ["10.2.0.0/16", "10.3.0.0/16", "10.4.0.0/16"]),
         ],
       },
-      "web-edge:12:1: the sets of this policy have more than 262144 members (at sets.b.entries[2], found 10.4.0.0/16",
+      "web-edge:12:7: the sets of this policy have more than 262144 members (at sets.b.entries[2], found 10.4.0.0/16",
     ],
     [
       "an unknown list in a rule",
@@ -126,7 +130,7 @@ const cases: [what: string, parts: Partial<PolicyDocument>, problem: string, mor
     [
       "a guard beyond the kernel's hit count",
       { guards: [guardWith()] },
-      "web-edge:23:1: this kernel's recent match counts to 255; guards.ssh.limits[3] wants 400",
+      "web-edge:23:7: this kernel's recent match counts to 255; guards.ssh.limits[3] wants 400",
       { facts: factsWith({ recentMaxHits: 255 }) },
     ],
     [
@@ -143,7 +147,7 @@ const cases: [what: string, parts: Partial<PolicyDocument>, problem: string, mor
     [
       "an entry of the wrong family",
       { sets: [set("office", "hash:net", ["192.0.2.0/24", "2001:db8::/32"], ["family", "inet"])] },
-      "web-edge:11:1: the set office is IPv4 only (at sets.office.entries[1], found 2001:db8::/32)",
+      "web-edge:11:7: the set office is IPv4 only (at sets.office.entries[1], found 2001:db8::/32)",
     ],
     [
       "an entry that is no address",
@@ -194,7 +198,12 @@ const cases: [what: string, parts: Partial<PolicyDocument>, problem: string, mor
       "a device that the server lacks",
       {
         shaping: [
-          { device: "eth9", line: 5, egress: { kind: "single", line: 5, qdisc: { kind: "tbf", args: [] } } },
+          {
+            device: "eth9",
+            line: 5,
+            column: 1,
+            egress: { kind: "single", line: 5, column: 1, qdisc: { kind: "tbf", args: [] } },
+          },
         ],
       },
       "web-edge:5:1: this server has no device eth9 (at shaping.eth9, found eth9, expected eth0, lo)",
@@ -202,7 +211,7 @@ const cases: [what: string, parts: Partial<PolicyDocument>, problem: string, mor
     [
       "a leaf qdisc that the kernel lacks",
       withLeaf("cake"),
-      "web-edge:30:1: this kernel has no cake qdisc (at shaping.eth0.classes.web.leaf, found cake, expected bfifo, fq_codel, htb, pfifo, sfq, tbf)",
+      "web-edge:30:7: this kernel has no cake qdisc (at shaping.eth0.classes.web.leaf, found cake, expected bfifo, fq_codel, htb, pfifo, sfq, tbf)",
     ],
     [
       "an argument that the kernel takes and never tells again",
@@ -308,15 +317,19 @@ const cases: [what: string, parts: Partial<PolicyDocument>, problem: string, mor
     ],
     [
       "a protected name",
-      { protect: [{ text: "gateway", line: 8 }] },
+      { protect: [{ text: "gateway", line: 8, column: 1 }] },
       "web-edge:8:1: this is no address or network",
     ],
     [
       "everything protected",
-      { protect: [{ text: "0.0.0.0/0", line: 8 }] },
+      { protect: [{ text: "0.0.0.0/0", line: 8, column: 1 }] },
       "protecting every address would leave nothing to drop",
     ],
-    ["a probe without a port", { probes: [{ tcp: "192.0.2.1", line: 8 }] }, "this is no address with a port"],
+    [
+      "a probe without a port",
+      { probes: [{ tcp: "192.0.2.1", line: 8, column: 1 }] },
+      "this is no address with a port",
+    ],
     [
       "a chain by a name that Sluice uses",
       { guards: [guardWith()], ...firewallOf(chain("filter", "g-ssh", [])) },
@@ -329,13 +342,16 @@ test.each(cases)("%s is refused with its place", (_, parts, problem, more) => {
 });
 
 test("all problems are told at once, none of them twice", () => {
-  const problems = refused({ ...input("-j a", "-j b"), blocks: [{ list: "c", direction: "out", line: 1 }] });
+  const problems = refused({
+    ...input("-j a", "-j b"),
+    blocks: [{ list: "c", direction: "out", line: 1, column: 1 }],
+  });
   expect(problems).toHaveLength(3);
 });
 
 const tbf = (policy: string, way: "egress" | "ingress") => {
   const tree = { kind: "single" as const, line: 4, qdisc: { kind: "tbf", args: [] } };
-  return documentWith({ policy, shaping: [{ device: "eth0", line: 4, [way]: tree }] });
+  return documentWith({ policy, shaping: [{ device: "eth0", line: 4, column: 1, [way]: tree }] });
 };
 
 test.each(["egress", "ingress"] as const)(
@@ -356,7 +372,7 @@ test("two different ends of one hook are refused by name", () => {
   const closed = (policy: string, verdict: "drop" | "reject") =>
     documentWith({ policy, firewall: { defaults: [defaultOf("INPUT", verdict)], chains: [] } });
   expect(problemsOf([closed("a", "drop"), closed("b", "reject")])).toEqual([
-    "b:1:1: INPUT can't end in two ways: a line 1 and b line 1 differ (at firewall.filter.INPUT.default, found reject, expected drop)",
+    "b:1:5: INPUT can't end in two ways: a line 1 and b line 1 differ (at firewall.filter.INPUT.default, found reject, expected drop)",
   ]);
 });
 

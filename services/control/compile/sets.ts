@@ -63,7 +63,7 @@ export function compileSets(
 ): ManifestSet[] {
   const room = { members: MEMBERS_MAX };
   return document.sets.flatMap((set) => {
-    const at: Spot = { line: set.line, path: `sets.${set.name}` };
+    const at: Spot = { line: set.line, column: set.column, path: `sets.${set.name}` };
     if (!checkSet(set, facts, at, report)) return [];
     if (set.type === "list:set") return [compileListOfSets(set, findSet, families, at, report)];
     return compileSet(set, families, room, at, report);
@@ -108,8 +108,8 @@ function splitEntries(
 ): Map<Family | null, Set<string>> {
   const split = new Map<Family | null, Set<string>>();
   const optionsOf = new Map<string, string>();
-  for (const [index, { text, line }] of set.entries.entries()) {
-    const at: Spot = { line, path: `sets.${set.name}.entries[${index}]` };
+  for (const [index, { text, line, column }] of set.entries.entries()) {
+    const at: Spot = { line, column, path: `sets.${set.name}.entries[${index}]` };
     const parsed = parseEntry(text, shape);
     if (!parsed.ok) {
       report.problem(at, `${set.type} ${parsed.reason}`, { found: text });
@@ -153,9 +153,9 @@ function compileListOfSets(
   at: Spot,
   report: Reporter,
 ): ManifestSet {
-  const entries = set.entries.flatMap(({ text, line }, index) => {
+  const entries = set.entries.flatMap(({ text, line, column }, index) => {
     const [name = "", ...options] = text.trim().split(/\s+/);
-    const spot: Spot = { line, path: `${at.path}.entries[${index}]` };
+    const spot: Spot = { line, column, path: `${at.path}.entries[${index}]` };
     const member = findSet(name);
     if (member === undefined || name === set.name) {
       report.problem(spot, `there is no set ${name} to be in ${set.name}`, { found: text });

@@ -37,8 +37,8 @@ export function addShaping(
   scope: Omit<RuleScope, "table">,
 ): CompiledRule[] {
   const { report } = scope;
-  return shapings.flatMap(({ device, egress, ingress, line }, index) => {
-    const at: Spot = { line, path: `shaping.${written[index]?.device ?? device}` };
+  return shapings.flatMap(({ device, egress, ingress, line, column }, index) => {
+    const at: Spot = { line, column, path: `shaping.${written[index]?.device ?? device}` };
     const present = facts.devices.map(({ name }) => name).sort(compareText);
     if (!present.includes(device)) {
       report.problem(at, `this server has no device ${device}`, {
@@ -51,7 +51,7 @@ export function addShaping(
     shaping.devices.set(device, made);
     let rules: CompiledRule[] = [];
     if (ingress !== undefined && own(shaping, `what comes in on ${device}`, at, report)) {
-      const spot = { line: ingress.line, path: `${at.path}.ingress` };
+      const spot = { line: ingress.line, column: ingress.column, path: `${at.path}.ingress` };
       if (!facts.capabilities.ifb)
         report.problem(spot, "this kernel has no ifb device, so what comes in can't be shaped");
       const { tree } = shapedTree(

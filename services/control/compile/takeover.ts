@@ -2,12 +2,12 @@ import type { Family } from "@sluice/proto/base/names";
 import type { ManifestTakeover } from "@sluice/proto/manifest/manifest";
 import type { PolicyDocument } from "@sluice/proto/policy/document";
 import type { Assembly } from "./assembly.ts";
-import { placeOf, type Reporter } from "./findings.ts";
+import { placeOf, type Reporter, type Spot } from "./findings.ts";
 
 /** What a policy claims of others, in each family of the server. */
 export function addTakeover(assembly: Assembly, document: PolicyDocument, report: Reporter): void {
   for (const [index, claim] of document.takeover.entries()) {
-    const at = { line: claim.line, path: `takeover[${index}]` };
+    const at = { line: claim.line, column: claim.column, path: `takeover[${index}]` };
     const origin = report.origin(at);
     const inFamilies = (make: (family: Family) => ManifestTakeover) => assembly.families.map(make);
     switch (claim.what) {
@@ -52,7 +52,7 @@ function refuseTwoWays(
   { takeover }: Assembly,
   { hook, verdict }: { hook: string; verdict: string },
   report: Reporter,
-  at: { line: number; path: string },
+  at: Spot,
 ): void {
   const other = takeover.find(
     (one) => one.what === "chain-policy" && one.hook === hook && one.verdict !== verdict,

@@ -42,7 +42,13 @@ export function rule(text: string, parts: Partial<PolicyRule> = {}): PolicyRule 
 }
 
 export function chain(table: TableName, name: string, rules: readonly (string | PolicyRule)[], line = 1) {
-  return { table, name, line, rules: rules.map((one) => (typeof one === "string" ? rule(one) : one)) };
+  return {
+    table,
+    name,
+    line,
+    column: 5,
+    rules: rules.map((one) => (typeof one === "string" ? rule(one) : one)),
+  };
 }
 
 /** A policy that has nothing but chains. */
@@ -51,7 +57,7 @@ export function firewallOf(...chains: ReturnType<typeof chain>[]): Partial<Polic
 }
 
 export function defaultOf(hook: HookName, verdict: "drop" | "reject" = "drop", log?: string) {
-  return { hook, verdict, log, line: 1 };
+  return { hook, verdict, log, line: 1, column: 5 };
 }
 
 export function set(
@@ -64,8 +70,9 @@ export function set(
     name,
     type,
     options: [...options],
-    entries: entries.map((text, index) => ({ text, line: 10 + index })),
+    entries: entries.map((text, index) => ({ text, line: 10 + index, column: 7 })),
     line: 9,
+    column: 3,
   };
 }
 
@@ -80,9 +87,15 @@ export function guardWith(parts: Partial<PolicyGuard> = {}): PolicyGuard {
     name: "ssh",
     protocol: "tcp",
     ports: ["22"],
-    limits: limits.map(([hits, seconds], index) => ({ hits, withinMs: seconds * 1000, line: 20 + index })),
+    limits: limits.map(([hits, seconds], index) => ({
+      hits,
+      withinMs: seconds * 1000,
+      line: 20 + index,
+      column: 7,
+    })),
     ban: { forMs: 600_000, renew: true },
     line: 19,
+    column: 3,
     ...parts,
   };
 }
@@ -104,6 +117,7 @@ export function shapedClass(
     match: [],
     children: [],
     line: 30,
+    column: 7,
     ...parts,
   };
 }

@@ -11,13 +11,13 @@ export function compileTests({ tests, mode }: PolicyDocument, report: Reporter):
   const compiled = tests.flatMap((test, index) => compileTest(test, `tests[${index}]`, report) ?? []);
   const [first] = tests;
   if (mode !== "observe" || first === undefined) return compiled;
-  report.warn({ line: first.line, path: "tests" }, "its tests aren't run while the policy only observes");
+  report.warn(first, "its tests aren't run while the policy only observes");
   return [];
 }
 
 function compileTest(test: PolicyTest, path: string, report: Reporter): ManifestTest | undefined {
-  const { hook, state, expect, via, out, line } = test;
-  const at = { line, path };
+  const { hook, state, expect, via, out, line, column } = test;
+  const at = { line, column, path };
   const source = test.from === undefined ? undefined : parseTestSource(test.from);
   const goal = parseTestGoal(test.to);
   if (source?.ok === false) {

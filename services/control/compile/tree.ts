@@ -46,7 +46,7 @@ interface Place {
 export function buildTree(tree: ShapingTree, facts: Facts, at: Spot, report: Reporter): BuiltTree {
   const root: Place = { parent: "root", handle: ROOT_HANDLE, way: [], at };
   if (tree.kind === "single") {
-    const spot = { line: tree.line, path: at.path };
+    const spot = { line: tree.line, column: tree.column, path: at.path };
     const qdisc = chosenQdisc(tree.qdisc, facts, spot, report);
     checkQdisc(qdisc, facts, spot, report);
     return { tree: { ...EMPTY, qdiscs: [qdiscAt(root, qdisc.kind, qdiscArgs(qdisc), report)] }, leads: [] };
@@ -59,7 +59,12 @@ export function buildTree(tree: ShapingTree, facts: Facts, at: Spot, report: Rep
 const EMPTY: TcTree = { qdiscs: [], classes: [], filters: [] };
 
 function buildClasses(tree: ClassTree, place: Place, facts: Facts, report: Reporter): BuiltTree {
-  checkQdisc({ kind: tree.kind, args: [] }, facts, { line: tree.line, path: place.at.path }, report);
+  checkQdisc(
+    { kind: tree.kind, args: [] },
+    facts,
+    { line: tree.line, column: tree.column, path: place.at.path },
+    report,
+  );
   const { rootArgs, placed, classes } = ofKind(tree, place, report);
   const qdiscs: TcQdisc[] = [qdiscAt(place, tree.kind, rootArgs, report)];
   const leads: Lead[] = [];
@@ -133,7 +138,7 @@ function placeClasses<Class extends ShapingClass & { children: Class[] }>(
   const place = (some: readonly Class[], parent: string, above: string): PlacedClass<Class>[] =>
     some.flatMap((shaped) => {
       const classid = `${handle}${shaped.minor.toString(16)}`;
-      const at = { line: shaped.line, path: `${above}.classes.${shaped.name}` };
+      const at = { line: shaped.line, column: shaped.column, path: `${above}.classes.${shaped.name}` };
       return [{ shaped, classid, parent, at }, ...place(shaped.children, classid, at.path)];
     });
   return place(classes, handle, path);

@@ -80,7 +80,9 @@ export function substituteVariables(
     return {
       ...shaped,
       match: shaped.match.map((rule) => fillRule(rule, `${own}.match`)),
-      leaf: shaped.leaf && fillQdisc(shaped.leaf, { line: shaped.line, path: `${own}.leaf` }),
+      leaf:
+        shaped.leaf &&
+        fillQdisc(shaped.leaf, { line: shaped.line, column: shaped.column, path: `${own}.leaf` }),
       inside: shaped.inside && fillClasses(shaped.inside, `${own}.leaf`),
       children: shaped.children.map((child) => fillClass(child, `${own}.classes`)),
     };
@@ -99,17 +101,18 @@ export function substituteVariables(
   }
   function fillTree(tree: ShapingTree, path: string): ShapingTree {
     if (tree.kind !== "single") return fillClasses(tree, path);
-    return { ...tree, qdisc: fillQdisc(tree.qdisc, { line: tree.line, path }) };
+    return { ...tree, qdisc: fillQdisc(tree.qdisc, { line: tree.line, column: tree.column, path }) };
   }
 
   return {
     ...document,
     sets: document.sets.map((set) => ({
       ...set,
-      options: fillWords(set.options, { line: set.line, path: `sets.${set.name}` }),
-      entries: set.entries.map(({ text, line }, index) => ({
-        text: fill(text, { line, path: `sets.${set.name}.entries[${index}]` }),
+      options: fillWords(set.options, { line: set.line, column: set.column, path: `sets.${set.name}` }),
+      entries: set.entries.map(({ text, line, column }, index) => ({
+        text: fill(text, { line, column, path: `sets.${set.name}.entries[${index}]` }),
         line,
+        column,
       })),
     })),
     firewall: {
@@ -123,32 +126,45 @@ export function substituteVariables(
     },
     guards: document.guards.map((guard) => ({
       ...guard,
-      ports: fillWords(guard.ports, { line: guard.line, path: `guards.${guard.name}.port` }),
+      ports: fillWords(guard.ports, {
+        line: guard.line,
+        column: guard.column,
+        path: `guards.${guard.name}.port`,
+      }),
     })),
     shaping: document.shaping.map((shaping) => {
       const path = `shaping.${shaping.device}`;
       return {
         ...shaping,
-        device: fill(shaping.device, { line: shaping.line, path }),
+        device: fill(shaping.device, { line: shaping.line, column: shaping.column, path }),
         egress: shaping.egress && fillTree(shaping.egress, path),
         ingress: shaping.ingress && fillTree(shaping.ingress, `${path}.ingress`),
       };
     }),
-    probes: document.probes.map(({ tcp, line }, index) => ({
-      tcp: fill(tcp, { line, path: `probes[${index}]` }),
+    probes: document.probes.map(({ tcp, line, column }, index) => ({
+      tcp: fill(tcp, { line, column, path: `probes[${index}]` }),
       line,
+      column,
     })),
     takeover: document.takeover.map((claim, index) =>
       claim.what === "qdisc"
-        ? { ...claim, device: fill(claim.device, { line: claim.line, path: `takeover[${index}]` }) }
+        ? {
+            ...claim,
+            device: fill(claim.device, {
+              line: claim.line,
+              column: claim.column,
+              path: `takeover[${index}]`,
+            }),
+          }
         : claim,
     ),
-    protect: document.protect.map(({ text, line }, index) => ({
-      text: fill(text, { line, path: `protect[${index}]` }),
+    protect: document.protect.map(({ text, line, column }, index) => ({
+      text: fill(text, { line, column, path: `protect[${index}]` }),
       line,
+      column,
     })),
     tests: document.tests.map((test, index) => {
-      const at = { line: test.line, path: `tests[${index}]` };
+      const at = { line: test.line, column: test.column, path: `tests[${index}]` };
       const { from, via, out } = test;
       return {
         ...test,

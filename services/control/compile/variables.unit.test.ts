@@ -19,6 +19,7 @@ const uplink = {
   servers: { "server-1": "eth1" },
   labels: { "role=web": "eth2", "a=b": "eth3" },
   line: 1,
+  column: 1,
 };
 const resolved = (name: string, labels: Record<string, string>) =>
   resolveVariables({ uplink }, { name, labels }).get("uplink");
@@ -41,7 +42,7 @@ test("$$ is a dollar sign, and a value's own dollar is no variable", () => {
 });
 
 test("variables are replaced wherever a policy may name one", () => {
-  const variable = (value: string) => ({ value, servers: {}, labels: {}, line: 1 });
+  const variable = (value: string) => ({ value, servers: {}, labels: {}, line: 1, column: 1 });
   const result = compile(
     inputWith([
       documentWith({
@@ -59,9 +60,11 @@ test("variables are replaced wherever a policy may name one", () => {
           {
             device: "$dev",
             line: 1,
+            column: 1,
             egress: {
               kind: "htb",
               line: 1,
+              column: 1,
               classes: [
                 shapedClass("a", 0x10, 200, {
                   match: [rule("-d $net")],
@@ -69,11 +72,11 @@ test("variables are replaced wherever a policy may name one", () => {
                 }),
               ],
             },
-            ingress: { kind: "single", line: 1, qdisc: { kind: "tbf", args: ["limit", "$port"] } },
+            ingress: { kind: "single", line: 1, column: 1, qdisc: { kind: "tbf", args: ["limit", "$port"] } },
           },
         ],
-        probes: [{ tcp: "$host:$port", line: 1 }],
-        protect: [{ text: "$net", line: 1 }],
+        probes: [{ tcp: "$host:$port", line: 1, column: 1 }],
+        protect: [{ text: "$net", line: 1, column: 1 }],
       }),
     ]),
   );

@@ -21,9 +21,9 @@ export async function lintPolicies(
 function unknownLists({ file, document }: ReadFile, known: readonly string[]): Problem[] {
   return document.blocks
     .filter(({ list }) => !known.includes(list))
-    .map(({ list, line }) => ({
+    .map(({ list, line, column }) => ({
       message: `there is no list ${list}`,
-      place: { file, line, column: 1 },
+      place: { file, line, column },
       path: "blocks",
       found: list,
       expected: known.length === 0 ? "a list, created first" : `one of ${known.join(", ")}`,
