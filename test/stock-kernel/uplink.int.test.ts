@@ -104,9 +104,16 @@ onStockKernel("the uplink on a kernel with fw", (kernel) => {
     return { sent, rate };
   }
 
-  function expectBetween(rate: number, least: number, most: number): void {
-    expect(rate).toBeGreaterThan(least);
-    expect(rate).toBeLessThan(most);
+  /** Once it gets what is its own it has it; more it must never have, however often it is looked at. */
+  async function measureBetween(which: "web" | "rest", bytes: number, least: number, most: number) {
+    let measured = await measure(which, bytes);
+    await waitUntil(`${which} at its rate`, PATIENCE_MS, async () => {
+      expect(measured.rate).toBeLessThan(most);
+      if (measured.rate > least) return true;
+      measured = await measure(which, bytes);
+      return false;
+    });
+    return measured;
   }
 
   async function marked(family: 4 | 6): Promise<number> {
@@ -129,8 +136,7 @@ onStockKernel("the uplink on a kernel with fw", (kernel) => {
     async (family) => {
       const before = await marked(family);
       await download(family, 80);
-      const { sent, rate } = await measure("web", 250_000);
-      expectBetween(rate, 190_000, 210_000);
+      const { sent } = await measureBetween("web", 250_000, 190_000, 210_000);
       expect(sent.rest).toBeLessThan(sent.web / 100);
       expect((await marked(family)) - before).toBeGreaterThan(sent.web / 1514);
     },
@@ -141,8 +147,7 @@ onStockKernel("the uplink on a kernel with fw", (kernel) => {
     "the rest is held to 1024 kbit, and none of it goes in the web's class",
     async () => {
       await download(4, 9000);
-      const { sent, rate } = await measure("rest", 1_000_000);
-      expectBetween(rate, 0.9 * 1_024_000, 1.05 * 1_024_000);
+      const { sent } = await measureBetween("rest", 1_000_000, 0.9 * 1_024_000, 1.05 * 1_024_000);
       expect(sent.web).toBe(0);
     },
     PATIENCE_MS,
