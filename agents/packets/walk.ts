@@ -92,8 +92,6 @@ export function walk(hook: Packet["hook"], tables: CountedTables, unsaid: Unsaid
   /** Undefined where the packet goes on with the next rule. */
   function follow(table: string, at: Step, parts: RuleParts): Left | undefined {
     const { target } = parts;
-    const asks = targetAsks(parts, unsaid.chains);
-    if (asks !== undefined) walked.asks ??= { what: asks, at };
     if (target === "DROP" || target === "REJECT") {
       if (walked.end === undefined || target === "REJECT")
         walked.end = { verdict: target === "DROP" ? "drop" : "reject", at };
@@ -110,8 +108,11 @@ export function walk(hook: Packet["hook"], tables: CountedTables, unsaid: Unsaid
     }
     if (target === "RETURN") return "returned";
     const next = target === undefined ? undefined : tables.get(table)?.get(target);
-    if (target === undefined || next === undefined) return undefined;
-    const left = through(table, target, next);
+    const left = target === undefined || next === undefined ? undefined : through(table, target, next);
+    // what of ours stands first in another tool's chain has decided before the tool is asked
+    const asks = left === "accepted" || left === "ended" ? undefined : targetAsks(parts, unsaid.chains);
+    if (asks !== undefined) walked.asks ??= { what: asks, at };
+    if (left === undefined) return undefined;
     return left === "returned" && !parts.isGoto ? undefined : left;
   }
 

@@ -1,5 +1,7 @@
 import { runTests } from "@sluice/agents/packets/run-tests";
 import { partsWithoutServer } from "@sluice/agents/run/rehearse-command";
+import { factsWith } from "@sluice/control/compile/test-input";
+import type { Facts } from "@sluice/proto/manifest/facts";
 import type { TestResult } from "@sluice/proto/manifest/test-result";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type Backend, manifestOf, rehearsed } from "./rehearsed.ts";
@@ -8,6 +10,7 @@ import { type Backend, manifestOf, rehearsed } from "./rehearsed.ts";
  * Policies' tests, as real packets through a real kernel. All of a backend's are sent in one go, side by side, as an agent
  * does it; each test below looks at its own.
  */
+const DOCKER = { jumps: ["ip4/filter/FORWARD", "ip6/filter/FORWARD"], dockerUser: [4, 6] as (4 | 6)[] };
 const FROM = { 4: "203.0.113.9", 6: "2001:db8:9::9" } as const;
 const FAR = { 4: "198.51.100.5", 6: "[2001:db8:5::5]" } as const;
 type Family = 4 | 6;
@@ -42,13 +45,13 @@ const CASES = [
 const UNKNOWN = [
   ["to: tcp/8080", "-m time (the time of day)"],
   ["to: tcp/8081", "-j NFQUEUE (a program decides)"],
-  ["to: tcp/8082", "the chain DOCKER-USER (another tool keeps it)"],
+  ["to: tcp/8082", "the chain theirs (another tool keeps it)"],
   ["to: tcp/22, via: lo", "its path can't be made"],
 ] as const;
 
 const POLICY = `policy: edge
 targets: { servers: ["*"] }
-external: { chains: { filter: [DOCKER-USER] } }
+external: { chains: { filter: [theirs] } }
 firewall:
   default: { INPUT: drop, FORWARD: drop }
   raw:
@@ -68,7 +71,7 @@ firewall:
       - -p udp -m time --timestart 08:00 -j ACCEPT -s 192.0.2.1
       - -p tcp --dport 8080 -m time --timestart 08:00 --timestop 08:01 -j ACCEPT
       - -p tcp --dport 8081 -j NFQUEUE
-      - -p tcp --dport 8082 -j DOCKER-USER
+      - -p tcp --dport 8082 -j theirs
     ssh:
       - -m recent --name seen --set
       - -m recent --name seen --rcheck --seconds 60 --hitcount 2 -j DROP
@@ -98,9 +101,13 @@ const ALL = FAMILIES.flatMap((family) => [
   ...UNKNOWN.map(([fields]) => testText(fields, family, "accept")),
 ]);
 
-async function resultsOn(backend: Backend, text = POLICY + ALL.join("")): Promise<TestResult[]> {
+async function resultsOn(
+  backend: Backend,
+  text = POLICY + ALL.join(""),
+  facts?: Facts,
+): Promise<TestResult[]> {
   const parts = partsWithoutServer(backend);
-  const manifest = manifestOf(text);
+  const manifest = manifestOf(text, facts);
   const { target, want } = await rehearsed(parts, manifest);
   const around = { devices: [], deviceTo: async () => undefined };
   return await runTests({ backend, drivers: parts.drivers, ...around }, manifest.tests ?? [], target, want);
@@ -186,4 +193,26 @@ tests: [{ from: 203.0.113.9, to: tcp/8080, expect: accept }]
 `,
   );
   expect(result).toMatchObject({ verdict: "unknown", reason: expect.stringContaining("sent elsewhere") });
+});
+
+test("on a Docker host what decides in DOCKER-USER is told; what Docker decides after it is unknown", async () => {
+  const results = await resultsOn(
+    "nft",
+    `policy: edge
+targets: { servers: ["*"] }
+external: { chains: { filter: [DOCKER-USER] } }
+firewall:
+  filter:
+    FORWARD:
+      - -p tcp --dport 23 -j DROP
+tests:
+  - { from: 203.0.113.9, to: "198.51.100.5:tcp/23", hook: forward, expect: drop }
+  - { from: 203.0.113.9, to: "198.51.100.5:tcp/80", hook: forward, expect: accept }
+`,
+    { ...factsWith({}, ["eth0", "eth1"]), foreign: DOCKER },
+  );
+  expect(results).toMatchObject([
+    { verdict: "drop", decided: { origin: { line: 7 } } },
+    { verdict: "unknown", reason: expect.stringContaining("the chain DOCKER-USER") },
+  ]);
 });

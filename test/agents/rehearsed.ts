@@ -11,10 +11,10 @@ import { parsePolicy } from "@sluice/proto/policy/parse";
 export type Backend = "nft" | "legacy";
 
 /** The manifest that a policy's text makes. */
-export function manifestOf(text: string): Manifest {
+export function manifestOf(text: string, facts = factsWith({}, ["eth0", "eth1"])): Manifest {
   const parsed = parsePolicy(text, "policy.yaml");
   if (!parsed.ok) throw new Error(parsed.problems.map(formatProblem).join("\n"));
-  const compiled = compile(inputWith([parsed.document], { facts: factsWith({}, ["eth0", "eth1"]) }));
+  const compiled = compile(inputWith([parsed.document], { facts }));
   if (!compiled.ok) throw new Error(compiled.problems.map(formatProblem).join("\n"));
   return compiled.manifest;
 }
