@@ -21,4 +21,4 @@ esac
 
 [ "$(id -u)" != 0 ] || exec "$@"
 # sudo replaces PATH; env puts ours back. The URLs hold passwords, so they go by environment, not by argument.
-exec sudo --preserve-env=DATABASE_URL,NATS_URL,DOCKER_HOST,CI,NO_COLOR,FORCE_COLOR,COLORTERM env "PATH=$PATH" "$@"
+exec sudo --preserve-env=DATABASE_URL,NATS_URL,DOCKER_HOST,TESTCONTAINERS_RYUK_DISABLED,CI,NO_COLOR,FORCE_COLOR,COLORTERM env "PATH=$PATH" "$@"

@@ -12,6 +12,7 @@ missing_packages() {
   has mount || echo mount
   has nc || echo netcat-openbsd
   has ping || echo iputils-ping
+  has systemd-analyze || echo systemd # a container may have none; the units are checked by it
 }
 
 install_system_packages() {
