@@ -203,7 +203,8 @@ async function shorewall(
   const folder = join(parent, "shorewall"); // it reads every file beside its own
   await mkdir(folder, { recursive: true });
   const files: Record<string, string> = {
-    "shorewall.conf": "STARTUP_ENABLED=Yes\nIP_FORWARDING=Keep\nSTARTUP_LOG=/dev/null\nLOGFILE=/dev/null\n",
+    // it makes its log private, so never name one that others use
+    "shorewall.conf": `STARTUP_ENABLED=Yes\nIP_FORWARDING=Keep\nSTARTUP_LOG=${parent}/shorewall.log\nLOGFILE=${parent}/messages\n`,
     zones: "fw firewall\nnet ipv4\n",
     interfaces: "?FORMAT 2\nnet eth0 optional\n",
     policy: "fw net ACCEPT\nnet all ACCEPT\nall all ACCEPT\n",
