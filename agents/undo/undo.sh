@@ -2,7 +2,7 @@
 # Undoes a change that was not confirmed in time, started before the first write of the change, in a unit of its own. And
 # brings back at boot what was confirmed last: there is one way to what a server held, and this is it.
 #
-# 1. Needs sh, cat, grep, sleep, kill, iptables, ipset, tc and ip. No Node, no network, no free disk: every file it writes is
+# 1. Needs sh, cat, grep, sleep, kill, iptables, ipset, tc and ip; timeout, where there is one. No Node, no network, no free disk: every file it writes is
 #    there already and is overwritten in place, byte for byte as long.
 # 2. At the deadline (of the clock that nobody can set) it ends the agent and every process the agent started, and waits
 #    until they are gone: a stopped child that resumes would do the bad change again.
@@ -88,6 +88,26 @@ end_agent() {
   done
 }
 
+# tool COMMAND…: one that hangs is ended, so that it holds up nothing but its own part
+limit=
+timeout -k 1 1 true 2>/dev/null && limit='timeout -k 1'
+patience=20
+hung=0
+tool() {
+  if [ -z "$limit" ]; then
+    command "$@"
+    return
+  fi
+  code=0
+  $limit $patience "$@" || code=$?
+  case $code in 124 | 137) say "$1 hangs" ;; esac
+  return $code
+}
+
+ipset() { patience=120 tool ipset "$@"; } # a million entries take a while
+tc() { tool tc "$@"; }
+ip() { tool ip "$@"; }
+
 # attempt WHAT COMMAND…: says when it fails, and goes on
 attempt() {
   what=$1
@@ -95,6 +115,7 @@ attempt() {
   said=$("$@" 2>&1) && return 0
   say "$what: $said"
   failed=1
+  case $said in *" hangs"*) hung=1 ;; esac
   return 1
 }
 
@@ -134,7 +155,7 @@ restore_tables() {
 }
 
 feed() {
-  "$1" --noflush -w 5 <"$2"
+  tool "$1" --noflush -w 5 <"$2"
 }
 
 # Each file whole or not at all, so one mark of it that stands says that all of it does.
@@ -142,7 +163,7 @@ restore_foreign() {
   while read -r restore command table when file; do
     [ -n "$restore" ] || continue
     stands=gone
-    "$command" -w 5 -t "$table" -S 2>/dev/null | grep -F -x -q -f "$file.marks" && stands=stands
+    tool "$command" -w 5 -t "$table" -S 2>/dev/null | grep -F -x -q -f "$file.marks" && stands=stands
     [ "$stands" != "$when" ] || attempt "$file" feed "$restore" "$file"
   done <foreign
 }
@@ -151,18 +172,18 @@ restore_hooks() {
   while read -r command table hook chain at other; do
     [ -n "$command" ] || continue
     # another tool's chain may be gone by now
-    [ -z "$other" ] || "$command" -w 5 -t "$table" -n -L "$hook" >/dev/null 2>&1 || hook=$other
-    "$command" -w 5 -t "$table" -C "$hook" -j "$chain" 2>/dev/null && continue
+    [ -z "$other" ] || tool "$command" -w 5 -t "$table" -n -L "$hook" >/dev/null 2>&1 || hook=$other
+    tool "$command" -w 5 -t "$table" -C "$hook" -j "$chain" 2>/dev/null && continue
     case $at in
-    head) attempt "$hook" "$command" -w 5 -t "$table" -I "$hook" 1 -j "$chain" ;;
-    *) attempt "$hook" "$command" -w 5 -t "$table" -A "$hook" -j "$chain" ;;
+    head) attempt "$hook" tool "$command" -w 5 -t "$table" -I "$hook" 1 -j "$chain" ;;
+    *) attempt "$hook" tool "$command" -w 5 -t "$table" -A "$hook" -j "$chain" ;;
     esac
   done <hooks.keep
   while read -r command table hook chain at other; do
     [ -n "$command" ] || continue
     for place in $hook $other; do
       tries=0
-      while [ $tries -lt 20 ] && "$command" -w 5 -t "$table" -D "$place" -j "$chain" 2>/dev/null; do
+      while [ $tries -lt 20 ] && tool "$command" -w 5 -t "$table" -D "$place" -j "$chain" 2>/dev/null; do
         tries=$((tries + 1))
       done
     done
@@ -197,8 +218,8 @@ build_device() {
 drop_chains() {
   while read -r command table chain; do
     [ -n "$command" ] || continue
-    "$command" -w 5 -t "$table" -n -L "$chain" >/dev/null 2>&1 || continue
-    attempt "chain $chain" "$command" -w 5 -t "$table" -X "$chain"
+    tool "$command" -w 5 -t "$table" -n -L "$chain" >/dev/null 2>&1 || continue
+    attempt "chain $chain" tool "$command" -w 5 -t "$table" -X "$chain"
   done <chains.drop
 }
 
@@ -228,7 +249,8 @@ patiently() {
     "$@"
     [ $failed = 0 ] && break
     rounds=$((rounds + 1))
-    [ $rounds -ge 10 ] && break
+    # what hung once isn't waited for again
+    [ $rounds -ge 10 ] || [ $hung = 1 ] && break
     nap 0.3
   done
 }

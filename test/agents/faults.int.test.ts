@@ -158,6 +158,27 @@ describe("the clock set back by a day", () => {
   });
 });
 
+test("a boot during a pause: the agent fills nothing until it is over, then all, as nobody's drift", async () => {
+  const before = await holding();
+  await agent?.close();
+  const { applied, paused } = stateFolder(disk);
+  const stored = await applied.read();
+  if (stored.kind !== "value") throw new Error("nothing is held");
+  await applied.write({ ...stored.value, boot: "the one before" });
+  const until = new Date(Date.now() + 3_000).toISOString();
+  await paused.write(pauseRecord({ until, reason: "drill", by: "root" }));
+  await server.sh(
+    "for t in iptables ip6tables; do $t -F; $t -D INPUT -j SL-INPUT 2>/dev/null; $t -X; done; ipset destroy; tc qdisc del dev eth0 root",
+  );
+  await start();
+  expect(agent?.status().state).toBe("paused");
+  expect(await server.dump()).not.toContain("SL-INPUT");
+  await waitUntil("all of it", PATIENCE_MS, async () => (await server.dump()) === before);
+  await waitUntil("rest", PATIENCE_MS, () => agent?.status().state === "idle");
+  // what was missing is told while it was; that it came is no repair
+  expect(control.drifts().filter(({ action }) => action !== "reported")).toEqual([]);
+});
+
 test("the memory limit hit in mid-change: whatever becomes of the agent, the old manifest stands by the deadline", async () => {
   const before = await inMidChange(3_000, "verify");
   await runCommand("prlimit", ["--pid", String(agentPid()), "--as=1000000"]);

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import type { Target } from "@sluice/agents/drivers/driver";
 import { iptablesTool } from "@sluice/agents/drivers/iptables/tools";
 import { processIdOf, uptimeMs } from "@sluice/agents/state/process-id";
@@ -247,3 +247,27 @@ test("a device that was let go before is nobody's: the undo leaves what stands o
   expect(await server.sh("tc qdisc show dev eth0")).toContain("tbf");
   expect(files["tc.drop"]).toBe("");
 });
+
+test("a tool that hangs in the undo holds up its own part alone, and not for ever", async () => {
+  const bin = `${server.folder}/bin`;
+  await mkdir(bin);
+  await writeFile(`${bin}/ip6tables-nft-restore`, "#!/bin/sh\nexec sleep 3600\n", { mode: 0o755 });
+  await server.sh(WRITE_BEFORE);
+  const before = await server.sh("iptables-save; ipset save sl-a; tc class show dev eth0");
+  server.env.PATH = `${bin}:${process.env.PATH}:/usr/sbin:/usr/bin:/sbin:/bin`;
+  const { runner, folder } = await prepare(BEFORE, AFTER);
+  await runner.start();
+  await server.sh(CHANGES.join(";"));
+  expect(await runner.revert()).toBe("partial");
+  expect(folder.complaint()).toMatch(/hangs|ip6/);
+  expect(withoutNumbers(await server.sh("iptables-save; ipset save sl-a; tc class show dev eth0"))).toBe(
+    withoutNumbers(before),
+  );
+}, 180_000);
+
+function withoutNumbers(text: string): string {
+  return text
+    .replace(/^#.*\n/gm, "")
+    .replace(/\[\d+:\d+\]/g, "")
+    .replace(/initval \S+/g, "");
+}
