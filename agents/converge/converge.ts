@@ -103,7 +103,8 @@ export async function converge(
   try {
     const have = await readAll(drivers, live, target);
     plan = renderAll(drivers, target, want, have);
-    plan.remove.push(...givingBackScripts(handover, target));
+    const back = givingBackScripts(handover, target);
+    plan.remove = [...back.first, ...plan.remove, ...back.last];
     if (!isEmpty(plan))
       inTheWay = await step("preflight", async () => [
         ...parts.preflight(target, before?.target, have),

@@ -53,7 +53,8 @@ export async function rehearse(
   wanted: Target,
   standing?: Pick<Before, "target"> & Partial<Before>,
 ): Promise<Rehearsed> {
-  const target = withoutMembers(wanted);
+  // what is claimed of others isn't in a room
+  const target = { ...withoutMembers(wanted), takeover: undefined };
   const built = inRoom(parts, target, async (room) => {
     const want = await build(parts.drivers, room, target);
     const left = diffAll(parts.drivers, target, want, want);

@@ -44,7 +44,13 @@ async function goBack(
   const target = withTrees(bare, handover.taking);
   const plan = renderAll(drivers, target, undefined, await readAll(drivers, live, target));
   const gone = await goneOf(parts, target, from, handover);
-  await writeScripts(drivers, live, [...plan.build, ...plan.remove, ...gone, ...plan.removeSets]);
+  await writeScripts(drivers, live, [
+    ...gone.first,
+    ...plan.build,
+    ...plan.remove,
+    ...gone.last,
+    ...plan.removeSets,
+  ]);
 }
 
 /** What the change had taken from others already. */
@@ -53,8 +59,8 @@ async function goneOf(
   back: Target,
   from: Manifest,
   handover: Handover,
-): Promise<Script[]> {
-  if (handover.taking.length === 0) return [];
+): Promise<{ first: Script[]; last: Script[] }> {
+  if (handover.taking.length === 0) return { first: [], last: [] };
   const claims = targetOf(from, parts.local(), parts.listMembers);
   const standing = await parts.takeover.standing(claims);
   const givingBack = handover.taking.filter(({ claim }) => !standing.some((one) => one.claim === claim));

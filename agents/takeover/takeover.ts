@@ -1,6 +1,6 @@
 import type { ManifestTakeover } from "@sluice/proto/manifest/manifest";
 import type { Script, Target } from "../drivers/driver.ts";
-import { united } from "../drivers/iptables/claims.ts";
+import { comesFirst, united } from "../drivers/iptables/claims.ts";
 import { backScript } from "../drivers/iptables/render.ts";
 import type { IptablesSnapshot } from "../drivers/iptables/snapshot.ts";
 import type { IptablesBackend } from "../drivers/iptables/tools.ts";
@@ -87,9 +87,20 @@ export function createTakeover(
   };
 }
 
-/** The rules that are given back; a qdisc comes back as a device's tree. */
-export function givingBackScripts({ givingBack }: Handover, { hooks }: Pick<Target, "hooks">): Script[] {
-  return united(givingBack.filter(isRules)).map((one) => backScript(one, hooks));
+/**
+ * The rules that are given back: before ours go, wherever their places can be told by then, and the rest after. A qdisc comes
+ * back as a device's tree.
+ */
+export function givingBackScripts(
+  { givingBack }: Handover,
+  { hooks }: Pick<Target, "hooks">,
+): { first: Script[]; last: Script[] } {
+  const [first, last] = [true, false].map((isFirst) =>
+    united(givingBack.filter(isRules))
+      .filter((one) => comesFirst(one, hooks) === isFirst)
+      .map((one) => backScript(one, hooks)),
+  );
+  return { first: first ?? [], last: last ?? [] };
 }
 
 /** A target with the trees of others on their devices: those that are given back, or that stood before a change. */

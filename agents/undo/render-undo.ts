@@ -3,7 +3,7 @@ import { temporarySet } from "@sluice/proto/base/names";
 import type { ManifestDevice } from "@sluice/proto/manifest/manifest";
 import type { Script, Target, TargetSet } from "../drivers/driver.ts";
 import { addWords, createWords } from "../drivers/ipset/options.ts";
-import { backText, type Claimed, marksOf, takeText, united } from "../drivers/iptables/claims.ts";
+import { backText, type Claimed, comesFirst, marksOf, takeText, united } from "../drivers/iptables/claims.ts";
 import { hasTree } from "../drivers/tc/foreign.ts";
 import { isRules } from "../takeover/taken.ts";
 import type { Handover } from "../takeover/takeover.ts";
@@ -100,21 +100,23 @@ function renderDevices({ previous, next, tcBuild }: UndoInput): Record<string, s
 
 /**
  * What was taken is given back where it is gone; what was given back is taken again where it stands. A line of `foreign`
- * names the tools, the table, when, and the file; its marks are beside it.
+ * names the tools, the table, when, and the file; its marks are beside it. `foreign.first` is for before ours go.
  */
 function renderForeign({ handover, tool, previous }: UndoInput): Record<string, string> {
   const files: Record<string, string> = {};
+  const first: string[] = [];
   const list: string[] = [];
   const add = (one: Claimed, when: "gone" | "stands", content: string) => {
-    const file = `foreign-${list.length}`;
+    const file = `foreign-${first.length + list.length}`;
     files[file] = content;
     files[`${file}.marks`] = lines(marksOf(one));
-    list.push(`${tool(one.family, "restore")} ${tool(one.family)} ${one.table} ${when} ${file}`);
+    const line = `${tool(one.family, "restore")} ${tool(one.family)} ${one.table} ${when} ${file}`;
+    (when === "gone" && comesFirst(one, previous.hooks) ? first : list).push(line);
   };
   const taking = united(handover.taking.filter(isRules));
   for (const one of taking) add(one, "gone", backText(one, previous.hooks));
   for (const one of united(handover.givingBack.filter(isRules))) add(one, "stands", takeText(one));
-  return { ...files, foreign: lines(list) };
+  return { ...files, "foreign.first": lines(first), foreign: lines(list) };
 }
 
 /** Only with what is ours of it: a device that a change lets go stands in its target as a bare one. */

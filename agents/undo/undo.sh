@@ -158,14 +158,14 @@ feed() {
   tool "$1" --noflush -w 5 <"$2"
 }
 
-# Each file whole or not at all, so one mark of it that stands says that all of it does.
+# restore_foreign LIST: each file whole or not at all, so one mark of it that stands says that all of it does.
 restore_foreign() {
   while read -r restore command table when file; do
     [ -n "$restore" ] || continue
     stands=gone
     tool "$command" -w 5 -t "$table" -S 2>/dev/null | grep -F -x -q -f "$file.marks" && stands=stands
     [ "$stands" != "$when" ] || attempt "$file" feed "$restore" "$file"
-  done <foreign
+  done <"$1"
 }
 
 restore_hooks() {
@@ -233,9 +233,10 @@ drop_sets() {
 
 restore() {
   restore_sets
+  restore_foreign foreign.first
   restore_tables
   restore_hooks
-  restore_foreign
+  restore_foreign foreign
   restore_tc
   drop_chains
   drop_sets

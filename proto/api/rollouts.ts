@@ -28,6 +28,14 @@ export const startRolloutInput = z.strictObject({
   reason,
 });
 
+/** Of a policy whose newest revision is imported: enforced from here on. */
+export const adoptInput = startRolloutInput.pick({
+  policy: true,
+  servers: true,
+  byHandMs: true,
+  reason: true,
+});
+
 export const confirmRolloutInput = z.strictObject({
   rollout: z.string().min(1),
   /** all that wait unless said */

@@ -1,4 +1,5 @@
 import { Command, type Option } from "commander";
+import { addAdoptCommand } from "./commands/adopt.ts";
 import { addAuditCommands } from "./commands/audit.ts";
 import { addDriftCommands } from "./commands/drift.ts";
 import { addExplainCommand } from "./commands/explain.ts";
@@ -42,6 +43,7 @@ export function createProgram(version: string): Command {
   addServerCommands(program);
   addPolicyCommands(program);
   addImportCommand(program);
+  addAdoptCommand(program);
   addTestCommand(program);
   addPlanCommands(program);
   addRolloutCommands(program);

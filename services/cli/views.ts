@@ -38,6 +38,7 @@ export const VIEWS = {
   "policy diff": diffPolicyView,
   "policy retire": retirePolicyView,
   import: importView,
+  adopt: rolloutView,
   test: testPoliciesView,
   explain: explainView,
   plan: planView,

@@ -72,6 +72,15 @@ test("import", async () => {
   });
 });
 
+test("adopt", async () => {
+  const { text } = await sluice.json("import", ["--server", "server-1", "--policy", "found"]);
+  await sluice.json("policy apply", ["-f", await sluice.file("found.yaml", text)]);
+  expect(await sluice.json("adopt", ["found", "--reason", "ours now"])).toMatchObject({
+    ...{ policy: "found", state: "completed" },
+  });
+  await sluice.json("rollout start", ["found", "--remove"]);
+});
+
 test("policies", async () => {
   const file = await sluice.file("door.yaml", doorPolicy());
   expect(await sluice.json("policy lint", [file])).toEqual({

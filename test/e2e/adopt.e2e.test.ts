@@ -1,8 +1,18 @@
 import type { Lab } from "@sluice/infra/lab/start-lab";
+import { commandIn } from "@sluice/infra/net/namespace";
+import { startGuarded } from "@sluice/infra/process/guarded-child";
+import { waitUntil } from "@sluice/infra/process/wait-until";
 import type { ImportView } from "@sluice/proto/api/import";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type BackendServer, FAMILIES, knock, onEach, startBothBackends } from "./both-backends.ts";
-import { applyPolicy, planOf, rollOut } from "./lab.ts";
+import {
+  type BackendServer,
+  FAMILIES,
+  type Family,
+  knock,
+  onEach,
+  startBothBackends,
+} from "./both-backends.ts";
+import { applyPolicy, endOf, planOf, rollBack, rollOut } from "./lab.ts";
 
 /** A firewall that somebody wrote by hand, in both families. */
 const BY_HAND = {
@@ -14,6 +24,7 @@ const BY_HAND = {
     "-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
     "-A INPUT -p tcp --dport 22 -m comment --comment 'the way: in' -j ACCEPT",
     "-A INPUT -p tcp -j web",
+    "-A INPUT -p udp --dport 5000 -j ACCEPT",
     "-t mangle -A OUTPUT -p tcp --sport 80 -j MARK --set-mark 80",
   ],
   4: ["-A INPUT -p icmp -j ACCEPT", "-A INPUT -m set --match-set office src -p tcp --dport 8080 -j ACCEPT"],
@@ -83,5 +94,114 @@ test("re-applied, it changes nothing: no rule, no set, no counter begins anew", 
   await onEach(servers, async (server) => {
     expect(await knock(lab, server, 22)).toBe("accepted");
     expect(await knock(lab, server, 9000)).toBe("timeout");
+  });
+});
+
+const BETWEEN_MS = 2;
+const FLOOD = `
+  const { createSocket } = require("node:dgram");
+  const sockets = { 4: createSocket("udp4"), 6: createSocket("udp6") };
+  const sent = {};
+  const send = (to, port, key) =>
+    sockets[to.includes(":") ? 6 : 4].send("x", port, to, (error) => error || (sent[key] = (sent[key] ?? 0) + 1));
+  const timer = setInterval(() => {
+    for (const to of process.argv.slice(1)) {
+      send(to, 5000, to);
+      send(to, 5001, "blocked");
+    }
+  }, ${BETWEEN_MS});
+  process.stdin.once("data", () => {
+    clearInterval(timer);
+    setTimeout(() => process.stdout.write(JSON.stringify(sent), () => process.exit()), 100);
+  });
+`;
+
+/** Datagrams that came through the firewall: nobody listens, and the kernel counts what finds no port. */
+async function cameThrough({ run }: BackendServer, family: Family): Promise<number> {
+  if (family === 6) return Number(/^Udp6NoPorts\s+(\d+)/m.exec(await run("cat", "/proc/net/snmp6"))?.[1]);
+  return Number(/^Udp: \d+ (\d+)/m.exec(await run("cat", "/proc/net/snmp"))?.[1]);
+}
+
+/**
+ * Runs it while every server is flooded in both families, on a port that is open and on one that is blocked. Of all that was
+ * sent exactly that to the open one came through: nothing more, nothing less.
+ */
+async function underTraffic(work: () => Promise<void>): Promise<void> {
+  const ways = servers.flatMap((server) => FAMILIES.map((family) => ({ server, family })));
+  const before = await Promise.all(ways.map(({ server, family }) => cameThrough(server, family)));
+  const targets = ways.map(({ server, family }) => server.address(family));
+  const client = lab.fabric.host("client").namespace;
+  const flood = startGuarded(commandIn(client, [process.execPath, "-e", FLOOD, ...targets]));
+  try {
+    let said = "";
+    flood.stdout.on("data", (chunk) => {
+      said += chunk;
+    });
+    await waitUntil("the flood", 30_000, async () => {
+      const [server] = servers;
+      return server !== undefined && (await cameThrough(server, 4)) > (before[0] ?? 0) + 50;
+    });
+    await work();
+    flood.stdin.write("\n");
+    await flood.exited;
+    const sent: Record<string, number> = JSON.parse(said);
+    expect(sent.blocked).toBeGreaterThan(1000);
+    const after = await Promise.all(ways.map(({ server, family }) => cameThrough(server, family)));
+    for (const [index, { server, family }] of ways.entries())
+      expect({ backend: server.backend, family, came: (after[index] ?? 0) - (before[index] ?? 0) }).toEqual({
+        ...{ backend: server.backend, family, came: sent[server.address(family)] },
+      });
+  } finally {
+    await flood.stop();
+  }
+}
+
+async function adopt(policy: string, more: { byHandMs?: number } = {}) {
+  const { rollout } = await lab.client.rollouts.adopt.mutate({ policy, reason: "no more by hand", ...more });
+  return await endOf(lab, rollout);
+}
+
+test("adopted and given back under traffic: not one packet is lost, not one blocked packet comes through", async () => {
+  const kernels = await Promise.all(servers.map((server) => server.kernel()));
+  await underTraffic(async () => {
+    await onEach(servers, async ({ name }) => {
+      const adopted = await adopt(name);
+      expect(adopted.servers.map(({ refusal }) => refusal?.reason)).toEqual([undefined]);
+      expect(adopted).toMatchObject({ state: "completed" });
+    });
+    await onEach(servers, async (server) => {
+      for (const family of FAMILIES) {
+        const rules = await server.iptables(family, "-S");
+        expect(rules).not.toMatch(/^-A INPUT (?!-j SL-)/m);
+        expect(rules).not.toMatch(/^-N web$/m);
+        expect(rules).toContain("-P INPUT DROP");
+        expect(await knock(lab, server, 22, { family })).toBe("accepted");
+        expect(await knock(lab, server, 9000, { family })).toBe("timeout");
+      }
+    });
+    await onEach(servers, async ({ name }) => {
+      expect(await rollBack(lab, name, "previous")).toMatchObject({ state: "completed" });
+    });
+  });
+  expect(await Promise.all(servers.map((server) => server.kernel()))).toEqual(kernels);
+});
+
+test("what isn't adopted yet can be, what is can't: a policy is adopted once", async () => {
+  await expect(adopt(servers[0]?.name ?? "")).rejects.toThrow("isn't `mode: imported`");
+});
+
+test("an adoption that nobody confirms is undone under traffic, everything where it was", async () => {
+  const kernels = await Promise.all(servers.map((server) => server.kernel()));
+  await underTraffic(async () => {
+    await onEach(servers, async ({ name }) => {
+      const text = `${imported.get(name)?.text ?? ""}deadline: 20s\n`;
+      await applyPolicy(lab, text, "once more");
+      const adopted = await adopt(name, { byHandMs: 10_000 });
+      expect(adopted).toMatchObject({ state: "halted", servers: [{ refusal: { step: "confirm" } }] });
+    });
+    await waitUntil("the undo", 60_000, async () => {
+      const now = await Promise.all(servers.map((server) => server.kernel()));
+      return now.every((kernel, index) => kernel === kernels[index]);
+    });
   });
 });

@@ -93,18 +93,31 @@ export function takeText({ table, policies, rules, chains }: Claimed): string {
 
 /** Gives it back into a table that has these jumps of ours. */
 export function backText(claimed: Claimed, hooks: readonly ManifestHook[]): string {
-  const { family, table, policies, rules, chains } = claimed;
-  const heads = (chain: string) =>
-    hooks.filter(
-      (one) =>
-        one.family === family && one.table === table && one.hook === chain && one.at === "head" && !one.via,
-    ).length;
+  const { table, policies, rules, chains } = claimed;
+  const heads = (chain: string) => headsIn(claimed, chain, hooks);
   return restoreText(table, [
     ...chains.map(({ name }) => `:${name} - [0:0]`),
     ...chains.flatMap(({ name, rules: own }) => own.map((rule) => `-A ${name} ${rule}`.trimEnd())),
     ...rules.map(({ chain, index, rule }) => `-I ${chain} ${index + 1 + heads(chain)} ${rule}`.trimEnd()),
     ...policies.map(({ hook, have }) => `-P ${hook} ${have}`),
   ]);
+}
+
+/**
+ * Whether it can come back while ours still stand, so that there is no moment with neither: its rules are the first of those
+ * of others, and no jump of ours is to stay before them.
+ */
+export function comesFirst(claimed: Claimed, hooks: readonly ManifestHook[]): boolean {
+  const inChains = Map.groupBy(claimed.rules, ({ chain }) => chain);
+  return [...inChains].every(
+    ([chain, rules]) =>
+      headsIn(claimed, chain, hooks) === 0 && rules.every(({ index }, place) => index === place),
+  );
+}
+
+function headsIn({ family, table }: Claimed, chain: string, hooks: readonly ManifestHook[]): number {
+  const isHere = (one: ManifestHook) => one.family === family && one.table === table && one.hook === chain;
+  return hooks.filter((one) => isHere(one) && one.at === "head" && !one.via).length;
 }
 
 /** Lines of `iptables -S`, any of which says that it stands: it goes and comes in one commit. */

@@ -164,7 +164,7 @@ export function addRolloutCommands(program: Command): void {
   );
 }
 
-function byHandArgument(text: string): number {
+export function byHandArgument(text: string): number {
   const ms = parseDurationMs(text);
   if (ms === undefined || ms < 10_000 || ms > 86_400_000)
     throw new InvalidArgumentError("from 10s to 24h, such as 5m");
@@ -189,7 +189,11 @@ function wavesOf({ wave, waves }: StartOptions): WavesInput | undefined {
   return wave.length > 0 ? wave : waves;
 }
 
-async function begun(invocation: Invocation, started: RolloutView, detach: boolean): Promise<ExitCode> {
+export async function begun(
+  invocation: Invocation,
+  started: RolloutView,
+  detach: boolean,
+): Promise<ExitCode> {
   if (!detach) return await follow(invocation, started, startedLines(started));
   const howTo = `to follow it: sluice rollout watch ${started.rollout}`;
   print(invocation.terminal, started, () => [...startedLines(started), howTo]);

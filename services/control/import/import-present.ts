@@ -6,7 +6,7 @@ import { type StandingHook, standingHooks, unusedChains, whyLeft } from "./hooks
 import { toolOf } from "./other-tools.ts";
 import { type ImportedRule, rulesOfBoth } from "./rules.ts";
 import { setsOfRule, whyExternal } from "./sets.ts";
-import { isBuiltIn, standingTables } from "./standing.ts";
+import { chainsFrom, isBuiltIn, type StandingTable, standingTables } from "./standing.ts";
 import { type Imported, type Left, type Owner, writePolicy } from "./write-policy.ts";
 
 /**
@@ -41,7 +41,7 @@ export function importPresent(of: ImportOf, parsePolicy: ParsePolicy): ImportRes
   }
   const unused = unusedChains(tables, hooks);
   for (;;) {
-    const imported = assemble(of, hooks, { leftHooks, leftSets, unused });
+    const imported = assemble(of, tables, hooks, { leftHooks, leftSets, unused });
     const { text, owners } = writePolicy(imported);
     const parsed = parsePolicy(text, `${of.policy}.yaml`);
     if (parsed.ok) {
@@ -75,6 +75,7 @@ export function importPresent(of: ImportOf, parsePolicy: ParsePolicy): ImportRes
 
 function assemble(
   { server, policy, present }: ImportOf,
+  tables: readonly StandingTable[],
   hooks: readonly StandingHook[],
   except: {
     leftHooks: ReadonlyMap<StandingHook, string>;
@@ -101,6 +102,7 @@ function assemble(
     chains,
     sets: inUse.filter(({ name }) => !whyNot.has(name)),
     external: inUse.filter(({ name }) => whyNot.has(name)),
+    claims: claimsOf(taken, tables, chains),
     left: [
       ...present.untold.map((why) => ({ what: "rules", why })),
       ...[...except.leftHooks].map(([{ table, hook }, why]) => ({ what: `${table}/${hook}`, why })),
@@ -140,6 +142,26 @@ function chainsOf(taken: readonly StandingHook[]): Imported["chains"] {
       found.set(`${table}/${name}`, { table, name, rules });
     }
   return [...found.values()];
+}
+
+/** Not a chain that something else leads to, which stays. */
+function claimsOf(
+  taken: readonly StandingHook[],
+  tables: readonly StandingTable[],
+  chains: Imported["chains"],
+): string[] {
+  const isTaken = ({ table }: StandingTable, name: string) =>
+    taken.some((one) => one.table === table && one.chains.has(name));
+  const isTakenHook = ({ table }: StandingTable, name: string) =>
+    taken.some((one) => one.table === table && one.hook === name);
+  const held = new Set(
+    tables.flatMap((table) =>
+      [...table.chains.keys()]
+        .filter((name) => (isBuiltIn(name) ? !isTakenHook(table, name) : !isTaken(table, name)))
+        .flatMap((name) => [...chainsFrom(table, name)].map((reached) => `${table.table}/${reached}`)),
+    ),
+  );
+  return chains.map(({ table, name }) => `${table}/${name}`).filter((name) => !held.has(name));
 }
 
 function dropsInBoth(hook: StandingHook): boolean {

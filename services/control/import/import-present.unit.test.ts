@@ -88,6 +88,21 @@ test("a chain that drops at its end in both families has a default, in one of th
   expect(rulesOf(one, "INPUT")).toEqual(["4: -i lo -j ACCEPT", "4: -j DROP"]);
 });
 
+test("what is taken is claimed, but for chains that something else leads to, and policies of one family", () => {
+  const rules = [
+    "-A INPUT -j own",
+    "-A INPUT -j shared",
+    "-A own -j DROP",
+    "-A shared -j DROP",
+    "-A idle -j shared",
+  ];
+  const { document } = imported({ rules: filter(rules, [], "DROP") });
+  const claims = document.takeover.map((one) => (one.what === "chain" ? one.chain : one.what));
+  expect(claims).toEqual(["chain-policy", "INPUT", "own"]);
+  const one = imported({ rules: filter(rules, [], "DROP").slice(0, 1) }).document;
+  expect(one.takeover.map(({ what }) => what)).toEqual(["chain", "chain"]);
+});
+
 test("odd texts come through YAML and variables as they were", () => {
   const texts = [
     '-m comment --comment "it\'s # a: $trap $$ {x}" -j ACCEPT',

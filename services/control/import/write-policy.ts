@@ -16,6 +16,8 @@ export interface Imported {
   chains: { table: TableName; name: string; rules: ImportedRule[] }[];
   sets: StandingSet[];
   external: StandingSet[];
+  /** chains that are taken over, `filter/INPUT` */
+  claims: string[];
   left: readonly Left[];
 }
 
@@ -26,7 +28,7 @@ const FLAGS = new Set(["counters", "comment", "skbinfo", "forceadd"]);
 
 /** The policy as YAML, and what each line is about, so that what is wrong with a line can be told of that. */
 export function writePolicy(imported: Imported): { text: string; owners: ReadonlyMap<number, Owner> } {
-  const { server, policy, drops, chains, sets, external, left } = imported;
+  const { server, policy, drops, chains, sets, external, claims, left } = imported;
   const lines: string[] = [];
   const owners = new Map<number, Owner>();
   function write(line: string, owner?: Owner): void {
@@ -41,12 +43,16 @@ export function writePolicy(imported: Imported): { text: string; owners: Readonl
   write(`description: ${scalar(`Imported from ${server}`)}`);
   write(`targets: { servers: [${scalar(server)}] }`);
   write("mode: imported");
+  if (drops.length + claims.length > 0) write("takeover:");
+  for (const hook of drops) write(`  - { chain-policy: filter/${hook}, verdict: drop }`);
+  for (const chain of claims) write(`  - chain: ${scalar(chain)}`, ownerOf(chain));
   if (sets.length > 0) write("sets:");
   for (const set of sets) for (const line of setLines(set)) write(line, { set: set.name });
   if (external.length > 0) write("external:");
   if (external.length > 0) write("  sets:");
   for (const { name, type } of external) write(`    ${scalar(name)}: ${scalar(type)}`, { set: name });
   if (drops.length + chains.length > 0) write("firewall:");
+  if (drops.length + chains.length > 0) write("  accept: final");
   if (drops.length > 0) write(`  default: { ${drops.map((hook) => `${hook}: drop`).join(", ")} }`);
   for (const table of TABLES) {
     const own = chains.filter((chain) => chain.table === table);
@@ -58,6 +64,11 @@ export function writePolicy(imported: Imported): { text: string; owners: Readonl
     }
   }
   return { text: `${lines.join("\n")}\n`, owners };
+}
+
+function ownerOf(claim: string): Owner | undefined {
+  const table = TABLES.find((name) => claim.startsWith(`${name}/`));
+  return table && { table, chain: claim.slice(table.length + 1) };
 }
 
 function setLines({ name, type, family, options, entries = [] }: StandingSet): string[] {
