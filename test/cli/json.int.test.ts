@@ -79,6 +79,7 @@ test("adopt", async () => {
     ...{ policy: "found", state: "completed" },
   });
   await sluice.json("rollout start", ["found", "--remove"]);
+  await sluice.json("policy retire", ["found"]);
 });
 
 test("policies", async () => {
