@@ -20,7 +20,7 @@ export async function startRelayIn(namespace: string, options: NamespaceRelayOpt
   const { direction, socketPath, host, port } = options;
   const command = [process.execPath, mainPath, direction, socketPath, host, String(port)];
   const child = startGuarded(commandIn(namespace, command));
-  await waitForLine(child, { pattern: /^ready$/, timeoutMs: 10_000 });
+  await waitForLine(child, { pattern: /^ready$/, timeoutMs: 30_000 });
   const stop = () => child.stop();
   return { stop, [Symbol.asyncDispose]: stop };
 }

@@ -28,7 +28,7 @@ for ns in $namespaces; do
 done
 tries=0
 for path in "$@"; do
-  while [ -e "$path" ] && ! rm -rf -- "$path" 2>/dev/null && [ $tries -lt 100 ]; do
+  while [ -e "$path" ] && ! rm -rf -- "$path" 2>/dev/null && [ $tries -lt 600 ]; do
     tries=$((tries + 1)); sleep 0.1
   done
 done

@@ -19,7 +19,7 @@ export function tryCommand(
   args: readonly string[],
   options: CommandOptions = {},
 ): Promise<CommandResult> {
-  const { input = "", timeoutMs = 10_000, env = process.env } = options;
+  const { input = "", timeoutMs = 30_000, env = process.env } = options;
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { env, timeout: timeoutMs, killSignal: "SIGKILL" });
     let stdout = "";

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
 import { waitUntil } from "@sluice/infra/process/wait-until";
 import { test } from "vitest";
 
@@ -23,8 +24,8 @@ test.each(["SIGKILL", "SIGTERM", "SIGINT"] as const)(
       stdio: ["ignore", "pipe", "inherit"],
       env: { ...process.env, DOCKER_HOST: "unix:///nonexistent" }, // containers are cleaned up by testcontainers
     });
-    const [line] = await once(starter.stdout, "data");
-    const { children, socketDir } = JSON.parse(String(line));
+    const [line] = await once(createInterface({ input: starter.stdout }), "line");
+    const { children, socketDir } = JSON.parse(line);
     starter.kill(signal);
     await once(starter, "exit");
     await waitUntil("the end of all children", 30_000, () => children.every((pid: number) => !isAlive(pid)));
