@@ -125,7 +125,13 @@ test("plans, rollouts and a rollback", async () => {
   const first = await sluice.json("rollout start", ["door", "--revision", "1", "--wave", "server-1"]);
   expect(first).toMatchObject({ state: "completed", confirmed: 1, inNoWave: ["web-10", "web-9"] });
   // the plan was of what the server is to hold now, and still is
-  const { rollout } = await sluice.json("rollout start", ["door", "--plan", plan.plan, "--detach", ...only]);
+  const byHand = ["--by-hand", "2m", "--detach"];
+  const { rollout } = await sluice.json("rollout start", ["door", "--plan", plan.plan, ...byHand, ...only]);
+  await waitUntil("the server's proof", 60_000, async () => {
+    const { servers } = await lab.client.rollouts.show.query({ rollout });
+    return servers.every(({ state }) => state === "proven");
+  });
+  expect(await sluice.json("rollout confirm", [rollout])).toMatchObject({ rollout });
   expect(await sluice.json("rollout watch", [rollout])).toMatchObject({
     rollout,
     state: "completed",
