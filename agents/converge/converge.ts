@@ -1,12 +1,12 @@
 import { messageOf, SluiceError } from "@sluice/proto/base/errors";
 import type { ApplyStats, Refusal } from "@sluice/proto/wire/report";
 import { describeTaken } from "../takeover/taken.ts";
-import { givingBackScripts, type Handover, withTrees } from "../takeover/takeover.ts";
+import { givingBackScripts, type Handover, standingAsWanted, withTrees } from "../takeover/takeover.ts";
 import { apply, isEmpty, removeOldSets } from "./apply.ts";
 import { confirm, isPathUp } from "./confirm.ts";
 import type { Deadline } from "./deadline.ts";
 import { closeJournal, openJournal } from "./journal.ts";
-import { type Plan, readAll, renderAll } from "./kernel.ts";
+import { diffAll, type Plan, readAll, renderAll } from "./kernel.ts";
 import type { Before, ConvergeParts, Issued, Outcome, Settle, Settled, Standing, Step } from "./parts.ts";
 import { ProbeFailed, probe } from "./probe.ts";
 import { refusalOf } from "./refusals.ts";
@@ -100,12 +100,14 @@ export async function converge(
 
   let plan: Plan;
   let inTheWay: string[] = [];
+  let standing: string[] = [];
   try {
     const have = await readAll(drivers, live, target);
     plan = renderAll(drivers, target, want, have);
     const back = givingBackScripts(handover, target);
     plan.remove = [...back.first, ...plan.remove, ...back.last];
-    if (!isEmpty(plan))
+    standing = standingAsWanted(handover, diffAll(drivers, target, want, have));
+    if (!isEmpty(plan) || handover.taking.length > 0)
       inTheWay = await step("preflight", async () => [
         ...parts.preflight(target, before?.target, have),
         ...(await parts.takeover.distrust(handover)),
@@ -115,7 +117,8 @@ export async function converge(
     if (isUnavailable(error)) return { kind: "waits", reason: messageOf(error) };
     return await refused(refusalOf("preflight", error));
   }
-  if (isEmpty(plan)) {
+  // what changes hands as it stands is a change, though nothing is written
+  if (isEmpty(plan) && handover.taking.length + handover.givingBack.length === 0) {
     await settle({ kind: "confirmed", stats, standing: next });
     return { kind: "confirmed", stats, standing: next };
   }
@@ -129,7 +132,7 @@ export async function converge(
   let deadline: Deadline;
   try {
     deadline = await step("journal", () =>
-      openJournal(parts, issued, { before: before?.target, after: target, held, handover }),
+      openJournal(parts, issued, { before: before?.target, after: target, held, handover, standing }),
     );
   } catch (error) {
     await parts.undo.runner.revert().catch(() => undefined); // a runner that watches is sent home

@@ -18,14 +18,21 @@ export async function openJournal(
   parts: ConvergeParts,
   issued: Issued,
   /** `held` is what a boot fills in once it is confirmed: `after` without what is given back */
-  change: { before: Target | undefined; after: Target; held: Target; handover: Handover },
+  change: {
+    before: Target | undefined;
+    after: Target;
+    held: Target;
+    handover: Handover;
+    /** devices whose trees change hands as they stand */
+    standing: readonly string[];
+  },
 ): Promise<Deadline> {
   const { undo, state, clock } = parts;
-  const { handover, held } = change;
+  const { handover, held, standing } = change;
   const previous = withTrees(change.before ?? NOTHING, handover.taking);
   const { tool, script, folder } = undo;
   await parts.takeover.keep(handover);
-  const files = renderUndo({ previous, next: change.after, tcBuild: buildOnBare, handover, tool });
+  const files = renderUndo({ previous, next: change.after, tcBuild: buildOnBare, handover, standing, tool });
   await folder.prepare(script, files, renderHeld(withoutMembers(held), { tool, script }), undo.agent);
   await parts.at?.("record");
   await state.journal.write({

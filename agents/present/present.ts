@@ -6,9 +6,10 @@ import { parseList } from "../drivers/ipset/parse.ts";
 import type { SetSnapshot } from "../drivers/ipset/snapshot.ts";
 import { type IptablesBackend, iptablesTool } from "../drivers/iptables/tools.ts";
 import { configuredRoot } from "../drivers/tc/foreign.ts";
-import type { TcSnapshot } from "../drivers/tc/snapshot.ts";
 import type { Namespace } from "../exec/namespace.ts";
 import { keepTrue, type LiveRules, readLiveRules } from "../explain/live-rules.ts";
+import { type DistrustParts, distrustQdisc } from "../takeover/distrust.ts";
+import { standingTree } from "../takeover/find.ts";
 
 /**
  * What stands on this server and isn't ours. Reads only; of what iptables-save prints, the tables that a copy proves to be
@@ -19,7 +20,8 @@ export interface PresentParts {
   backend: IptablesBackend;
   /** names of devices */
   devices: readonly string[];
-  tc(target: Target): Promise<TcSnapshot>;
+  /** where a qdisc's text is tried */
+  trial: DistrustParts;
 }
 
 const ENTRIES_MAX = 5_000;
@@ -91,16 +93,22 @@ async function withEntries(live: Namespace, set: SetSnapshot): Promise<Present["
 }
 
 async function foreignRoots(
-  { devices, tc }: PresentParts,
+  { live, devices, trial }: PresentParts,
   held: Target | undefined,
 ): Promise<Present["qdiscs"]> {
   const ours = new Set(held?.devices.filter(({ egress }) => egress).map(({ device }) => device));
-  const snapshot = await tc({
+  const snapshot = await trial.tc.read(live, {
     ...{ sets: [], chains: [], hooks: [], external: { chains: [], sets: [] } },
     devices: devices.map((device) => ({ device })),
   });
-  return devices.flatMap((device) => {
+  const found: Present["qdiscs"] = [];
+  for (const device of devices) {
     const root = ours.has(device) ? undefined : configuredRoot(snapshot, device);
-    return root === undefined ? [] : [{ device, kind: root.kind, handle: root.handle }];
-  });
+    const tree = standingTree(snapshot, device);
+    if (root === undefined || tree === undefined) continue;
+    const untold = await distrustQdisc(trial, { device, tree });
+    const { kind, handle } = root;
+    found.push({ device, kind, handle, ...(untold === undefined ? { tree } : { untold }) });
+  }
+  return found;
 }

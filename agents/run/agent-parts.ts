@@ -23,6 +23,7 @@ import { runTests } from "../packets/run-tests.ts";
 import { readPresent } from "../present/present.ts";
 import { processIdOf, uptimeMs } from "../state/process-id.ts";
 import type { StateFolder } from "../state/state-folder.ts";
+import { createTrial } from "../takeover/distrust.ts";
 import { createTakeover } from "../takeover/takeover.ts";
 import { heldFolder } from "../undo/held-folder.ts";
 import { createRunner } from "../undo/runner.ts";
@@ -93,6 +94,7 @@ export function createAgentParts(around: Surroundings, known: () => Known): Agen
   const { SLUICE_AGENT_RUN: mark, ...runnerEnv } = env;
   const drivers = [createIpsetDriver(), iptables, tc];
   const openRoom = createOpenRoom(backend, () => known().facts.devices);
+  const trial = createTrial({ live, openRoom }, tc);
   return {
     live,
     drivers,
@@ -102,20 +104,13 @@ export function createAgentParts(around: Surroundings, known: () => Known): Agen
       runTests({ backend, drivers, ...aroundOf(live, known().facts.devices) }, tests, target, want),
     openRoom,
     takeover: createTakeover({
-      ...{ live, openRoom, backend, kept: state.taken },
+      ...{ ...trial, backend, kept: state.taken },
       iptables: (target) => iptables.read(live, target),
-      tc: {
-        read: tc.read,
-        async build(at, target) {
-          for (const script of tc.render(target, undefined, await tc.read(at, target)).build)
-            await tc.write(at, script);
-        },
-      },
     }),
     present: (held) =>
       readPresent(
         {
-          ...{ live, backend, tc: (target) => tc.read(live, target) },
+          ...{ live, backend, trial },
           devices: known().facts.devices.map(({ name }) => name),
         },
         held,

@@ -7,19 +7,24 @@ import { createIpsetDriver } from "../drivers/ipset/driver.ts";
 import { createIptablesDriver } from "../drivers/iptables/driver.ts";
 import { iptablesTool } from "../drivers/iptables/tools.ts";
 import { createTcDriver } from "../drivers/tc/driver.ts";
+import { readTc } from "../drivers/tc/read.ts";
 import type { Namespace } from "../exec/namespace.ts";
 import { lockHolder } from "../state/lock.ts";
 import { readOr } from "../state/record-file.ts";
 import type { StateFolder } from "../state/state-folder.ts";
-import { giveAllBack } from "../takeover/give-back.ts";
+import { standingTree } from "../takeover/find.ts";
+import { giveAllBack, giveBackFirst } from "../takeover/give-back.ts";
+import { isQdisc, type Taken } from "../takeover/taken.ts";
 import { heldFolder } from "../undo/held-folder.ts";
+import { same } from "../undo/plain-json.ts";
 import { createRunner } from "../undo/runner.ts";
 import { undoFolder } from "../undo/undo-folder.ts";
 
 /**
  * Takes everything of ours out of the kernel, and nothing else: jumps, chains (in both backends), sets, the trees of
  * owned devices, IFBs. A change that is under way is undone first, so that its runner doesn't bring anything back; a boot
- * brings nothing back either. What was taken over is given back. Afterwards the agent doesn't start here until it is enrolled anew. Returns what was removed.
+ * brings nothing back either. What was taken over is given back, before ours go where its places allow it. Afterwards the
+ * agent doesn't start here until it is enrolled anew. Returns what was removed.
  */
 export async function uninstall(
   state: StateFolder,
@@ -34,13 +39,14 @@ export async function uninstall(
   }
   const undo = undoFolder(state.undo);
   if (undo.outcome() === "pending" && !undo.isConfirmed()) await createRunner({ folder: undo, env }).revert();
-  const target = await nothingOf(state);
-  const removed: string[] = [];
+  const taken = (await readOr(state.taken, () => undefined)) ?? [];
+  const target = await withoutStanding(live, await nothingOf(state), taken);
+  const removed = await giveBackFirst(live, taken);
   for (const driver of await driversOf(live)) {
     removed.push(...(await removeAll(driver, live, target)));
     await driver.close(live);
   }
-  removed.push(...(await giveAllBack(live, (await readOr(state.taken, () => undefined)) ?? [])));
+  removed.push(...(await giveAllBack(live, taken)));
   const files = [
     state.taken,
     state.journal,
@@ -76,6 +82,18 @@ async function nothingOf(state: StateFolder): Promise<Target> {
   });
   const before = { ...EMPTY_MANIFEST, devices };
   return targetOf(EMPTY_MANIFEST, { protect: [], control: [] }, () => undefined, before);
+}
+
+/** Without the trees that were taken over and stand as they did: these are given back by leaving them alone. */
+async function withoutStanding(live: Namespace, target: Target, taken: readonly Taken[]): Promise<Target> {
+  const have = await readTc(live, target);
+  const stands = (device: string) =>
+    taken.some((one) => isQdisc(one) && one.device === device && same(one.tree, standingTree(have, device)));
+  const devices = target.devices.map(({ egress, ...rest }) => ({
+    ...rest,
+    ...(egress && !stands(rest.device) && { egress }),
+  }));
+  return { ...target, devices };
 }
 
 /** In the order in which things let go of each other. Looking at legacy tables makes them, so only where there are any. */

@@ -1,4 +1,4 @@
-import type { Target } from "../drivers/driver.ts";
+import type { Driver, Target } from "../drivers/driver.ts";
 import { parseList } from "../drivers/ipset/parse.ts";
 import { iptablesTool } from "../drivers/iptables/tools.ts";
 import type { TcSnapshot } from "../drivers/tc/snapshot.ts";
@@ -16,6 +16,22 @@ export interface DistrustParts {
   tc: {
     read(at: Namespace, target: Target): Promise<TcSnapshot>;
     build(at: Namespace, target: Target): Promise<void>;
+  };
+}
+
+export function createTrial(
+  parts: Pick<DistrustParts, "live" | "openRoom">,
+  tc: Driver<TcSnapshot>,
+): DistrustParts {
+  return {
+    ...parts,
+    tc: {
+      read: tc.read,
+      async build(at, target) {
+        for (const script of tc.render(target, undefined, await tc.read(at, target)).build)
+          await tc.write(at, script);
+      },
+    },
   };
 }
 
@@ -93,7 +109,10 @@ async function setStubs(live: Namespace, rules: string): Promise<string> {
     .join("");
 }
 
-async function distrustQdisc(parts: DistrustParts, one: TakenQdisc): Promise<string | undefined> {
+export async function distrustQdisc(
+  parts: DistrustParts,
+  one: Pick<TakenQdisc, "device" | "tree">,
+): Promise<string | undefined> {
   const target = { ...NOTHING, devices: [{ device: one.device, egress: one.tree }] };
   const room = await parts.openRoom(target);
   try {

@@ -55,13 +55,19 @@ export function standingQdiscs(
 ): TakenQdisc[] {
   return takeover.flatMap((claim) => {
     if (claim.what !== "qdisc" || ours.has(claim.device)) return [];
-    const state = snapshot.devices[claim.device];
-    if (state === undefined || configuredRoot(snapshot, claim.device) === undefined) return [];
-    return [{ kind: "qdisc" as const, claim: claimKey(claim), device: claim.device, tree: treeOf(state) }];
+    const tree = standingTree(snapshot, claim.device);
+    return tree === undefined
+      ? []
+      : [{ kind: "qdisc" as const, claim: claimKey(claim), device: claim.device, tree }];
   });
 }
 
-/** What stands, as it would be asked for. */
+/** What somebody configured on a device, as it would be asked for. */
+export function standingTree(snapshot: TcSnapshot, device: string): TcTree | undefined {
+  const state = snapshot.devices[device];
+  return state === undefined || configuredRoot(snapshot, device) === undefined ? undefined : treeOf(state);
+}
+
 function treeOf({ qdiscs, classes, filters }: DeviceState): TcTree {
   return {
     qdiscs: qdiscs

@@ -1,5 +1,5 @@
 import type { Target } from "../drivers/driver.ts";
-import { backText, marksOf, united } from "../drivers/iptables/claims.ts";
+import { backText, comesFirst, marksOf, united } from "../drivers/iptables/claims.ts";
 import { iptablesTool } from "../drivers/iptables/tools.ts";
 import { configuredRoot } from "../drivers/tc/foreign.ts";
 import { readTc } from "../drivers/tc/read.ts";
@@ -7,6 +7,12 @@ import { renderTc } from "../drivers/tc/render.ts";
 import { writeTc } from "../drivers/tc/write.ts";
 import type { Namespace } from "../exec/namespace.ts";
 import { describeTaken, isQdisc, isRules, type Taken, type TakenQdisc, type TakenRules } from "./taken.ts";
+
+/** The rules that can come back while ours still stand, so that there is no moment with neither. Returns what came back. */
+export async function giveBackFirst(live: Namespace, kept: readonly Taken[]): Promise<string[]> {
+  const first = united(kept.filter(isRules)).filter((one) => comesFirst(one, []));
+  return await giveAllBack(live, first);
+}
 
 /** Everything that was taken over, back where it was, unless it stands already. Returns what came back. */
 export async function giveAllBack(live: Namespace, kept: readonly Taken[]): Promise<string[]> {

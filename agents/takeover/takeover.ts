@@ -1,3 +1,4 @@
+import type { Difference } from "@sluice/proto/manifest/difference";
 import type { ManifestTakeover } from "@sluice/proto/manifest/manifest";
 import type { Script, Target } from "../drivers/driver.ts";
 import { comesFirst, united } from "../drivers/iptables/claims.ts";
@@ -101,6 +102,17 @@ export function givingBackScripts(
       .map((one) => backScript(one, hooks)),
   );
   return { first: first ?? [], last: last ?? [] };
+}
+
+/** Devices whose trees change hands and stand as they are wanted: nothing of them is written, so nothing is undone. */
+export function standingAsWanted(
+  { taking, givingBack }: Handover,
+  differences: readonly Difference[],
+): string[] {
+  return [...taking, ...givingBack]
+    .filter(isQdisc)
+    .map(({ device }) => device)
+    .filter((device) => !differences.some(({ object }) => object.startsWith(`${device}/`)));
 }
 
 /** A target with the trees of others on their devices: those that are given back, or that stood before a change. */

@@ -26,6 +26,8 @@ export interface UndoInput {
   /** `iptables-nft`, `ip6tables-legacy-restore` … */
   tool(family: 4 | 6, verb?: "restore"): string;
   handover: Handover;
+  /** devices whose outgoing tree the change doesn't touch, however it is spelled in both targets */
+  standing?: readonly string[] | undefined;
 }
 
 /** By file name; every name that `undo.sh` reads is there, empty or not. */
@@ -71,15 +73,14 @@ function undoSet(name: string): string {
 }
 
 /** Each device has a batch of its own: one that is gone by then hinders no other. */
-function renderDevices({ previous, next, tcBuild }: UndoInput): Record<string, string> {
+function renderDevices({ previous, next, tcBuild, standing = [] }: UndoInput): Record<string, string> {
   const names = new Set([...previous.devices, ...next.devices].map(({ device }) => device));
   const drop: string[] = [];
   const ifbDrop: string[] = [];
   const devices: string[] = [];
   const batches: Record<string, string> = {};
   for (const name of names) {
-    const before = deviceOf(previous, name);
-    const after = deviceOf(next, name);
+    const [before, after] = [previous, next].map((target) => deviceOf(target, name, standing.includes(name)));
     if (same(before, after)) continue;
     if (before?.egress || after?.egress) drop.push(`${name} root`);
     if (before?.ingress || after?.ingress) drop.push(`${name} ingress`);
@@ -120,10 +121,10 @@ function renderForeign({ handover, tool, previous }: UndoInput): Record<string, 
 }
 
 /** Only with what is ours of it: a device that a change lets go stands in its target as a bare one. */
-function deviceOf(target: Target, name: string): ManifestDevice | undefined {
+function deviceOf(target: Target, name: string, isEgressStanding: boolean): ManifestDevice | undefined {
   const { egress, ingress } = target.devices.find(({ device }) => device === name) ?? {};
   const owned = {
-    ...(hasTree(egress) ? { egress } : {}),
+    ...(hasTree(egress) && !isEgressStanding ? { egress } : {}),
     ...(hasTree(ingress?.tree) ? { ingress } : {}),
   };
   return Object.keys(owned).length === 0 ? undefined : { device: name, ...owned };

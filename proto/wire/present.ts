@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { familyNumber } from "../manifest/manifest.ts";
+import { familyNumber, tcTree } from "../manifest/manifest.ts";
 
 /** What stands on a server and isn't ours, as far as its text can be trusted: what an import makes a policy of. */
 export const present = z.strictObject({
@@ -19,7 +19,17 @@ export const present = z.strictObject({
     }),
   ),
   /** roots that somebody configured */
-  qdiscs: z.array(z.strictObject({ device: z.string(), kind: z.string(), handle: z.string() })),
+  qdiscs: z.array(
+    z.strictObject({
+      device: z.string(),
+      kind: z.string(),
+      handle: z.string(),
+      /** what stands, as it would be asked for, where a copy proves that it is so */
+      tree: tcTree.optional(),
+      /** why there is no tree */
+      untold: z.string().optional(),
+    }),
+  ),
   /** what can't be read, or not be trusted, each as a sentence */
   untold: z.array(z.string()),
 });

@@ -1,3 +1,4 @@
+import type { Namespace } from "@sluice/agents/exec/namespace";
 import type { Agent } from "@sluice/agents/run/agent";
 import { uninstall } from "@sluice/agents/run/uninstall";
 import { openStateFolder } from "@sluice/agents/state/state-folder";
@@ -126,8 +127,19 @@ describe.each(["nft", "legacy"] as const)("with iptables-%s", (backend) => {
     );
     await agent.close();
     agent = undefined;
-    await uninstall(await openStateFolder(`${server.folder}/state`), server.at);
+    let bare = 0;
+    const watched: Namespace = {
+      ...server.at,
+      async run(...command) {
+        const ran = await server.at.run(...command);
+        const rules = await server.sh(`${tool} -w 5 -S INPUT`);
+        if (!/-j SL-INPUT$/m.test(rules) && !/-j old$/m.test(rules)) bare += 1;
+        return ran;
+      },
+    };
+    await uninstall(await openStateFolder(`${server.folder}/state`), watched);
     expect(await server.dump(backend)).toBe(before);
+    expect(bare).toBe(0); // there was no moment with neither
   });
 
   test("a chain that an unclaimed one leads to isn't taken, by name", async () => {

@@ -1,11 +1,14 @@
+import { parseRateBitPerSec } from "@sluice/proto/base/units";
 import { readableWords } from "./comparable-words.ts";
+import { sizeOfTicks } from "./ticks.ts";
 
 /**
  * What tc prints of an object, as tc would be asked for it. Not for every kind there is: whoever needs it to be right builds
  * it in a throw-away namespace and compares.
  */
 export function askableWords(kind: string, words: readonly string[]): string[] {
-  const written = readableWords(words).map((word) => word.replace(/^(\d+)p$/, "$1")); // `limit 50p`
+  const exact = kind === "htb" ? htbWords(words) : kind === "tbf" ? tbfWords(words) : words;
+  const written = readableWords(exact).map((word) => word.replace(/^(\d+)p$/, "$1")); // `limit 50p`
   return kind === "u32" ? u32Words(written) : written;
 }
 
@@ -16,4 +19,38 @@ function u32Words(words: readonly string[]): string[] {
     const match = words[index - 1] === "match" ? /^([0-9a-f]{8})\/([0-9a-f]{8})$/.exec(word) : null;
     return match === null ? [word] : ["u32", `0x${match[1]}`, `0x${match[2]}`];
   });
+}
+
+/** `burst 1599b/1 … buffer [00027e3e]` → the burst that makes this buffer */
+function htbWords(words: readonly string[]): string[] {
+  const burst = exactSize(wordAfter(words, "rate"), wordAfter(words, "buffer"));
+  const cburst = exactSize(wordAfter(words, "ceil"), wordAfter(words, "cbuffer"));
+  return withValue(withValue(words, "burst", burst), "cburst", cburst);
+}
+
+/** `burst 10Kb/1 mpu 0b [00138800] lat 50ms limit 16490b`: the latency is what comes of the limit */
+function tbfWords(words: readonly string[]): string[] {
+  const burst = exactSize(
+    wordAfter(words, "rate"),
+    words.find((word) => word.startsWith("[")),
+  );
+  return withValue(words, "burst", burst).filter(
+    (word, index) => word !== "lat" && words[index - 1] !== "lat" && !word.startsWith("["),
+  );
+}
+
+function exactSize(rate: string | undefined, raw: string | undefined): string | undefined {
+  const bitPerSec = rate === undefined ? undefined : parseRateBitPerSec(rate);
+  const ticks = Number.parseInt(/^\[([0-9a-f]+)\]$/.exec(raw ?? "")?.[1] ?? "", 16);
+  return bitPerSec === undefined || !(ticks > 0) ? undefined : `${sizeOfTicks(bitPerSec, ticks)}b`;
+}
+
+function wordAfter(words: readonly string[], name: string): string | undefined {
+  const at = words.indexOf(name);
+  return at < 0 ? undefined : words[at + 1];
+}
+
+function withValue(words: readonly string[], name: string, value: string | undefined): string[] {
+  const at = words.indexOf(name);
+  return at < 0 || value === undefined ? [...words] : words.with(at + 1, value);
 }

@@ -15,7 +15,9 @@ export function addImportCommand(program: Command): void {
   const command = withExamples(
     program
       .command("import")
-      .description("make a policy of what stands on a server: other tools' and hand-written rules, sets")
+      .description(
+        "make a policy of what stands on a server: other tools' and hand-written rules, sets, qdiscs",
+      )
       .requiredOption("--server <name>", "the server", nameArgument)
       .option("--policy <name>", "the policy's name; the server's unless said", nameArgument)
       .option("-o, --output <file>", "into this file; on stdout unless said"),

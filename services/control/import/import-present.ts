@@ -4,6 +4,7 @@ import type { Present } from "@sluice/proto/wire/present";
 import type { ParsePolicy } from "../context/services.ts";
 import { type StandingHook, standingHooks, unusedChains, whyLeft } from "./hooks.ts";
 import { toolOf } from "./other-tools.ts";
+import { type Shaped, shapingOf } from "./qdiscs.ts";
 import { type ImportedRule, rulesOfBoth } from "./rules.ts";
 import { setsOfRule, whyExternal } from "./sets.ts";
 import { chainsFrom, isBuiltIn, type StandingTable, standingTables } from "./standing.ts";
@@ -35,13 +36,14 @@ export function importPresent(of: ImportOf, parsePolicy: ParsePolicy): ImportRes
   const hooks = standingHooks(tables);
   const leftHooks = new Map<StandingHook, string>();
   const leftSets = new Map<string, string>();
+  const leftDevices = new Map<string, string>();
   for (const hook of hooks) {
     const why = whyLeft(hook);
     if (why !== undefined) leftHooks.set(hook, why);
   }
   const unused = unusedChains(tables, hooks);
   for (;;) {
-    const imported = assemble(of, tables, hooks, { leftHooks, leftSets, unused });
+    const imported = assemble(of, tables, hooks, { leftHooks, leftSets, leftDevices, unused });
     const { text, owners } = writePolicy(imported);
     const parsed = parsePolicy(text, `${of.policy}.yaml`);
     if (parsed.ok) {
@@ -61,16 +63,19 @@ export function importPresent(of: ImportOf, parsePolicy: ParsePolicy): ImportRes
   }
 
   function leave(owner: Owner, why: string): boolean {
-    if ("set" in owner) {
-      if (leftSets.has(owner.set)) return false;
-      leftSets.set(owner.set, why);
-      return true;
-    }
+    if ("set" in owner) return leaveOne(leftSets, owner.set, why);
+    if ("device" in owner) return leaveOne(leftDevices, owner.device, why);
     const reaching = hooks.filter((one) => one.table === owner.table && one.chains.has(owner.chain));
     const fresh = reaching.filter((one) => !leftHooks.has(one));
     for (const one of fresh) leftHooks.set(one, `${owner.chain}: ${why}`);
     return fresh.length > 0;
   }
+}
+
+function leaveOne(left: Map<string, string>, name: string, why: string): boolean {
+  if (left.has(name)) return false;
+  left.set(name, why);
+  return true;
 }
 
 function assemble(
@@ -80,6 +85,7 @@ function assemble(
   except: {
     leftHooks: ReadonlyMap<StandingHook, string>;
     leftSets: ReadonlyMap<string, string>;
+    leftDevices: ReadonlyMap<string, string>;
     unused: readonly string[];
   },
 ): Imported {
@@ -94,6 +100,11 @@ function assemble(
       return why === undefined ? [] : [[set.name, why] as const];
     }),
   );
+  const shapings = present.qdiscs.map((qdisc) => {
+    const why = except.leftDevices.get(qdisc.device);
+    const shaped: Shaped = why === undefined ? shapingOf(qdisc) : { ok: false, why };
+    return { device: qdisc.device, shaped };
+  });
   const inUse = present.sets.filter(({ name }) => used.has(name));
   return {
     server,
@@ -103,6 +114,7 @@ function assemble(
     sets: inUse.filter(({ name }) => !whyNot.has(name)),
     external: inUse.filter(({ name }) => whyNot.has(name)),
     claims: claimsOf(taken, tables, chains),
+    shaping: shapings.flatMap(({ device, shaped }) => (shaped.ok ? [{ device, lines: shaped.lines }] : [])),
     left: [
       ...present.untold.map((why) => ({ what: "rules", why })),
       ...[...except.leftHooks].map(([{ table, hook }, why]) => ({ what: `${table}/${hook}`, why })),
@@ -122,10 +134,9 @@ function assemble(
           ? []
           : [{ what: `set ${name}`, why: `${why}; rules refer to it as it stands` }];
       }),
-      ...present.qdiscs.map(({ device, kind, handle }) => ({
-        what: `qdisc of ${device}`,
-        why: `${kind} ${handle} can't be imported yet: write it as shaping`,
-      })),
+      ...shapings.flatMap(({ device, shaped }) =>
+        shaped.ok ? [] : [{ what: `qdisc of ${device}`, why: shaped.why }],
+      ),
     ],
   };
 }

@@ -171,11 +171,11 @@ test("sets are taken with their entries; those that change by themselves are ref
   expect(left.map(({ what }) => what)).toEqual(["set alone", "set f2b-x", "set bans", "set written"]);
 });
 
-test("what can't be read, and qdiscs, are named in the file", () => {
+test("what can't be read is named in the file, qdiscs too", () => {
   const { text } = imported({
     untold: ["table nat: it holds what only nft can print"],
     qdiscs: [{ device: "eth0", kind: "htb", handle: "1:" }],
   });
   expect(text).toContain("#   rules: table nat: it holds what only nft can print\n");
-  expect(text).toContain("#   qdisc of eth0: htb 1:");
+  expect(text).toContain("#   qdisc of eth0: its agent tells no more than htb 1:");
 });

@@ -18,17 +18,19 @@ export interface Imported {
   external: StandingSet[];
   /** chains that are taken over, `filter/INPUT` */
   claims: string[];
+  /** what leaves these devices is shaped so; their roots are taken over */
+  shaping: { device: string; lines: readonly string[] }[];
   left: readonly Left[];
 }
 
-/** What a line of the policy is about: a chain or a set by its name. */
-export type Owner = { table: TableName; chain: string } | { set: string };
+/** What a line of the policy is about: a chain, a set or a device by its name. */
+export type Owner = { table: TableName; chain: string } | { set: string } | { device: string };
 
 const FLAGS = new Set(["counters", "comment", "skbinfo", "forceadd"]);
 
 /** The policy as YAML, and what each line is about, so that what is wrong with a line can be told of that. */
 export function writePolicy(imported: Imported): { text: string; owners: ReadonlyMap<number, Owner> } {
-  const { server, policy, drops, chains, sets, external, claims, left } = imported;
+  const { server, policy, drops, chains, sets, external, claims, shaping, left } = imported;
   const lines: string[] = [];
   const owners = new Map<number, Owner>();
   function write(line: string, owner?: Owner): void {
@@ -43,9 +45,10 @@ export function writePolicy(imported: Imported): { text: string; owners: Readonl
   write(`description: ${scalar(`Imported from ${server}`)}`);
   write(`targets: { servers: [${scalar(server)}] }`);
   write("mode: imported");
-  if (drops.length + claims.length > 0) write("takeover:");
+  if (drops.length + claims.length + shaping.length > 0) write("takeover:");
   for (const hook of drops) write(`  - { chain-policy: filter/${hook}, verdict: drop }`);
   for (const chain of claims) write(`  - chain: ${scalar(chain)}`, ownerOf(chain));
+  for (const { device } of shaping) write(`  - qdisc: ${scalar(literal(device))}`, { device });
   if (sets.length > 0) write("sets:");
   for (const set of sets) for (const line of setLines(set)) write(line, { set: set.name });
   if (external.length > 0) write("external:");
@@ -62,6 +65,11 @@ export function writePolicy(imported: Imported): { text: string; owners: Readonl
       write(`    ${scalar(name)}:${rules.length === 0 ? " []" : ""}`, owner);
       for (const rule of rules) write(`      - ${ruleText(rule)}`, owner);
     }
+  }
+  if (shaping.length > 0) write("shaping:");
+  for (const { device, lines: said } of shaping) {
+    write(`  ${scalar(literal(device))}:`, { device });
+    for (const line of said) write(`    ${line}`, { device });
   }
   return { text: `${lines.join("\n")}\n`, owners };
 }
@@ -87,8 +95,13 @@ function setLines({ name, type, family, options, entries = [] }: StandingSet): s
 }
 
 function ruleText({ text, family }: ImportedRule): string {
-  const written = scalar(text.replace(/\$(?=[A-Za-z_{$])/g, "$$$$"));
+  const written = scalar(literal(text));
   return family === undefined ? written : `{ rule: ${written}, family: ipv${family} }`;
+}
+
+/** With no variable in it. */
+function literal(text: string): string {
+  return text.replace(/\$(?=[A-Za-z_{$])/g, "$$$$");
 }
 
 /** As YAML takes it for one text, in a flow or out of it. */

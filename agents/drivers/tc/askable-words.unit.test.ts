@@ -1,0 +1,15 @@
+import { expect, test } from "vitest";
+import { askableWords } from "./askable-words.ts";
+
+const asked = (kind: string, said: string) => askableWords(kind, said.split(" ")).join(" ");
+
+test("a burst is asked for in the size that makes the same time, not in the one that tc rounds down to", () => {
+  const said =
+    "rate 1224Kbit ceil 100Mbit linklayer ethernet burst 1599b/1 mpu 0b cburst 1599b/1 mpu 0b buffer [00027e3e] cbuffer [000007d0]";
+  expect(asked("htb", said)).toBe("rate 1224Kbit ceil 100Mbit burst 1600b cburst 1600b");
+});
+
+test("a tbf is asked for by its limit, of which its latency comes", () => {
+  const said = "rate 1Mbit burst 10Kb/1 mpu 0b [00138800] lat 50ms limit 16490b linklayer ethernet";
+  expect(asked("tbf", said)).toBe("rate 1Mbit burst 10240b limit 16490b");
+});
