@@ -45,6 +45,11 @@ function everything(): Manifest {
   };
 }
 
+/** Several changes in one process: nobody is quick enough to come between. */
+function batch(...lines: string[]): string {
+  return `printf '${lines.join("\\n")}\\n' | tc -batch -`;
+}
+
 const RULES: readonly [what: string, command: string, object: string][] = [
   ["a changed rule", "iptables -R SL-web-ssh 2 -m limit --limit 9/minute -j ACCEPT", "SL-web-ssh"],
   ["a missing rule", "iptables -D SL-web-ssh -j DROP", "SL-web-ssh"],
@@ -57,7 +62,11 @@ const RULES: readonly [what: string, command: string, object: string][] = [
   ],
   ["a missing jump", "iptables -D INPUT -j SL-INPUT", "INPUT"],
   ["a second jump", "iptables -A INPUT -j SL-INPUT", "INPUT"],
-  ["a missing chain", "iptables -F SL-INPUT; iptables -F SL-web-ssh; iptables -X SL-web-ssh", "SL-web-ssh"],
+  [
+    "a missing chain",
+    `printf "*filter\\n-F SL-INPUT\\n-F SL-web-ssh\\n-X SL-web-ssh\\nCOMMIT\\n" | iptables-restore --noflush`,
+    "SL-web-ssh",
+  ],
   ["a chain too many", "iptables -N SL-stray; iptables -A SL-stray -j ACCEPT", "SL-stray"],
 ];
 
@@ -75,10 +84,10 @@ const SETS: readonly [what: string, command: string, object: string][] = [
 const SHAPING: readonly [what: string, command: string, object: string][] = [
   [
     "another default",
-    "tc qdisc del dev eth0 root; tc qdisc add dev eth0 root handle 1: htb default 10",
+    batch("qdisc del dev eth0 root", "qdisc add dev eth0 root handle 1: htb default 10"),
     "eth0/qdisc/1:",
   ],
-  ["a missing class", "tc filter del dev eth0; tc class del dev eth0 classid 1:10", "eth0/class/1:10"],
+  ["a missing class", batch("filter del dev eth0", "class del dev eth0 classid 1:10"), "eth0/class/1:10"],
   [
     "a class with another rate",
     "tc class change dev eth0 parent 1: classid 1:20 htb rate 9mbit",
@@ -129,7 +138,7 @@ describe.each(["nft", "legacy"] as const)(
 
     async function isMended(command: string, object: string): Promise<void> {
       const told = control.drifts().length;
-      await server.sh(command.replaceAll("iptables ", `iptables-${backend} `));
+      await server.sh(command.replaceAll(/iptables(?=[ -])(-restore)?/g, `iptables-${backend}$1`));
       const differences = () =>
         control
           .drifts()

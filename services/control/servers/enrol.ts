@@ -22,11 +22,7 @@ export async function enrolServer(
     .select({ server: serverTable.server })
     .from(serverTable)
     .where(eq(serverTable.tokenHash, tokenHash));
-  if (!row) {
-    throw new SluiceError("UNAUTHENTICATED", "no server was added with this token", {
-      cure: "add the server and give its agent the token that is printed",
-    });
-  }
+  if (!row) throw unknownToken();
   const { server } = row;
   // before anything is stored: a key that no login can be made for doesn't use up the token
   const jwt = await enrolment.issueJwt?.(server, natsKey);
@@ -36,7 +32,7 @@ export async function enrolServer(
     entity: serverEntity,
     reason: "enrolled",
     decide(state) {
-      if (state.tokenHash !== tokenHash) return [];
+      if (state.tokenHash !== tokenHash) throw unknownToken(); // the server was added again just now
       const enrolled = decideEnrol(state, { publicKey, natsKey });
       if (enrolled.length === 0 || uninstalled === undefined) return enrolled;
       return [...decideUninstalled(state, { ...uninstalled, epoch, empty: NOTHING }), ...enrolled];
@@ -50,4 +46,10 @@ export async function enrolServer(
     nats: { urls: [...enrolment.natsUrls], ...(jwt === undefined ? {} : { jwt }) },
     control: [...enrolment.control],
   };
+}
+
+function unknownToken(): SluiceError {
+  return new SluiceError("UNAUTHENTICATED", "no server was added with this token", {
+    cure: "add the server and give its agent the token that is printed",
+  });
 }
