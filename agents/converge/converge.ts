@@ -1,7 +1,13 @@
 import { messageOf, SluiceError } from "@sluice/proto/base/errors";
 import type { ApplyStats, Refusal } from "@sluice/proto/wire/report";
 import { describeTaken } from "../takeover/taken.ts";
-import { givingBackScripts, type Handover, standingAsWanted, withTrees } from "../takeover/takeover.ts";
+import {
+  givesTrees,
+  givingBackScripts,
+  type Handover,
+  standingAsWanted,
+  withTrees,
+} from "../takeover/takeover.ts";
 import { apply, isEmpty, removeOldSets } from "./apply.ts";
 import { confirm, isPathUp } from "./confirm.ts";
 import type { Deadline } from "./deadline.ts";
@@ -10,7 +16,7 @@ import { diffAll, type Plan, readAll, renderAll } from "./kernel.ts";
 import type { Before, ConvergeParts, Issued, Outcome, Settle, Settled, Standing, Step } from "./parts.ts";
 import { ProbeFailed, probe } from "./probe.ts";
 import { refusalOf } from "./refusals.ts";
-import { rehearseOnce } from "./rehearse.ts";
+import { rehearse, rehearseOnce } from "./rehearse.ts";
 import { revert } from "./revert.ts";
 import { targetOf, withoutMembers } from "./target.ts";
 import { testOnce } from "./test.ts";
@@ -96,7 +102,9 @@ export async function converge(
   const { issue, manifest } = issued;
   // not what was given back: from here on that is others' again
   const held = { ...bare, devices: manifest.devices };
-  const next: Standing = { issue, manifest, target: withoutMembers(held), want };
+  const rest = givesTrees(handover) ? await rehearse(parts, held) : rehearsed;
+  if (!rest.ok) return await refused(rest.refusal);
+  const next: Standing = { issue, manifest, target: withoutMembers(held), want: rest.want };
 
   let plan: Plan;
   let inTheWay: string[] = [];

@@ -104,6 +104,10 @@ export function givingBackScripts(
   return { first: first ?? [], last: last ?? [] };
 }
 
+export function givesTrees({ givingBack }: Handover): boolean {
+  return givingBack.some(isQdisc);
+}
+
 /** Devices whose trees change hands and stand as they are wanted: nothing of them is written, so nothing is undone. */
 export function standingAsWanted(
   { taking, givingBack }: Handover,

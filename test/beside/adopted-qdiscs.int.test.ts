@@ -146,6 +146,9 @@ test.each([
     control.confirm = async () => ({ ok: true });
     expect(await issue(inert)).toMatchObject({ result: "confirmed" });
     await unchanged(before);
+    // what was given back can be taken again
+    expect(await issue(adopted)).toMatchObject({ result: "confirmed" });
+    await unchanged(before);
   },
 );
 

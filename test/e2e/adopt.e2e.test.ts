@@ -26,10 +26,19 @@ const BY_HAND = {
     "-A INPUT -p tcp -j web",
     "-A INPUT -p udp --dport 5000 -j ACCEPT",
     "-t mangle -A OUTPUT -p tcp --sport 80 -j MARK --set-mark 80",
+    "-t mangle -A OUTPUT -p tcp --sport 22 -j CLASSIFY --set-class 1:10",
   ],
   4: ["-A INPUT -p icmp -j ACCEPT", "-A INPUT -m set --match-set office src -p tcp --dport 8080 -j ACCEPT"],
   6: ["-A INPUT -p ipv6-icmp -j ACCEPT"],
 };
+
+/** An uplink shaped by hand; the firewall leads what it marks by CLASSIFY. */
+const SHAPED = [
+  "qdisc add dev eth0 root handle 1: htb default 20",
+  "class add dev eth0 parent 1: classid 1:10 htb rate 100mbit ceil 400mbit prio 1",
+  "class add dev eth0 parent 1: classid 1:20 htb rate 300mbit ceil 400mbit prio 2 burst 15k",
+  "qdisc add dev eth0 parent 1:10 handle 10: pfifo limit 500",
+];
 
 let lab: Lab;
 let servers: BackendServer[];
@@ -39,6 +48,7 @@ beforeAll(async () => {
   ({ lab, servers } = await startBothBackends());
   await onEach(servers, async (server) => {
     await server.run("sh", "-c", "ipset create office hash:net && ipset add office 192.0.2.0/24");
+    await server.run("sh", "-ec", SHAPED.map((line) => `tc ${line}`).join("\n"));
     for (const family of FAMILIES) {
       const tool = server.iptablesTool(family);
       const commands = [...BY_HAND.both, ...BY_HAND[family]].map((rule) => `${tool} ${rule}`);
@@ -47,6 +57,14 @@ beforeAll(async () => {
   });
 });
 afterAll(() => lab?.stop());
+
+/** Bytes that each class has sent: a tree that is made anew begins at 0. */
+async function shapedBytes({ run }: BackendServer): Promise<Map<string, number>> {
+  const text = await run("tc", "-s", "class", "show", "dev", "eth0");
+  return new Map(
+    [...text.matchAll(/^class htb (\S+).*\n Sent (\d+)/gm)].map(([, id = "", sent]) => [id, Number(sent)]),
+  );
+}
 
 /** With every counter of a rule. */
 async function counted(server: BackendServer): Promise<string> {
@@ -73,6 +91,9 @@ test("an import says what stands, rule by rule in both families, sets with their
       "{ rule: -p icmp -j ACCEPT, family: ipv4 }",
       "{ rule: -p ipv6-icmp -j ACCEPT, family: ipv6 }",
       "- 192.0.2.0/24",
+      "- qdisc: eth0",
+      "class-20: { id: '20', priority: 2",
+      "-j CLASSIFY --set-class",
     ];
     for (const text of told) expect(view.text).toContain(text);
   });
@@ -163,6 +184,7 @@ async function adopt(policy: string, more: { byHandMs?: number } = {}) {
 
 test("adopted and given back under traffic: not one packet is lost, not one blocked packet comes through", async () => {
   const kernels = await Promise.all(servers.map((server) => server.kernel()));
+  const sent = await Promise.all(servers.map(shapedBytes));
   await underTraffic(async () => {
     await onEach(servers, async ({ name }) => {
       const adopted = await adopt(name);
@@ -184,6 +206,12 @@ test("adopted and given back under traffic: not one packet is lost, not one bloc
     });
   });
   expect(await Promise.all(servers.map((server) => server.kernel()))).toEqual(kernels);
+  for (const [index, server] of servers.entries()) {
+    const now = await shapedBytes(server);
+    expect([...now.keys()].sort()).toEqual(["1:10", "1:20"]);
+    for (const [id, bytes] of sent[index] ?? []) expect(now.get(id), id).toBeGreaterThanOrEqual(bytes);
+    expect(sent[index]?.get("1:20")).toBeGreaterThan(0);
+  }
 });
 
 test("what isn't adopted yet can be, what is can't: a policy is adopted once", async () => {
