@@ -133,6 +133,8 @@ test("sums that are lost don't begin anew with what the kernel has counted since
   await agent?.close();
   await rm(stateFolder(`${server.folder}/state`).hits.path);
   await start();
+  const counters = () => new Set(control.hits.map(({ counter }) => counter));
+  await waitUntil("sums of their own", 30_000, () => counters().size === 2);
   await send(7001, 1);
   await untilTold(1, 6, 0);
 });

@@ -83,7 +83,7 @@ test.each([
   ["an address put in by hand", "ipset add SET 198.51.100.99", ["198.51.100.99"]],
   [
     "one put in for one taken out",
-    "ipset del SET 203.0.113.7; ipset add SET 198.51.100.99",
+    "printf 'del SET 203.0.113.7\\nadd SET 198.51.100.99\\n' | ipset -",
     ["198.51.100.99"],
   ],
   ["one that was given an end", "ipset add -exist SET 203.0.113.7 timeout 900", undefined],

@@ -82,6 +82,7 @@ describe("a long-lived child", () => {
       why: "refused",
       lines: ["no"],
       linesBefore: 3,
+      code: 3,
     });
     expect(await feed.send(":")).toEqual({ ok: true });
     expect(feed.pid).not.toBe(pid);

@@ -43,7 +43,7 @@ export function renderReplace(set: TargetSet, live: LiveMembers, have: IpsetSnap
 }
 
 function renderFill(set: TargetSet, live: LiveMembers, ...before: string[]): Script {
-  const lines = [...before, `create ${set.name} ${createWords(set).join(" ")}`];
+  const lines = [...before, `create ${set.name} ${createWords({ ...set, live }).join(" ")}`];
   return {
     ...script(set, `set/${set.name}: ${live.counts().all} entries`),
     text: `${lines.join("\n")}\n`,
