@@ -3,7 +3,8 @@ import type { ChildHandle, Namespace } from "../exec/namespace.ts";
 
 /**
  * `nft monitor` and `tc monitor`: the kernel's own word that something changed, within milliseconds. Both sleep until
- * then. One that dies is started again, later each time; a tool that isn't there is left out.
+ * then. One that dies is started again, later each time; a tool that isn't there is left out. What may have been missed
+ * (the kernel had more to tell than was read, or nobody listened for a while) is told as a change by nobody known.
  */
 export interface Monitors {
   close(): Promise<void>;
@@ -20,14 +21,18 @@ const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 60_000;
 
 export function startMonitors(options: MonitorOptions): Monitors {
+  const unknown = () => options.onChange(undefined);
+  function onNft(line: string): void {
+    const by = parseGeneration(line);
+    if (by !== undefined) options.onChange(by);
+    else if (LOST.test(line)) unknown();
+  }
+  function onTc(line: string): void {
+    if (line.trim() !== "") unknown();
+  }
   const stops = [
-    keepRunning(options, "nft", ["monitor"], (line) => {
-      const by = parseGeneration(line);
-      if (by !== undefined) options.onChange(by);
-    }),
-    keepRunning(options, "tc", ["monitor"], (line) => {
-      if (line.trim() !== "") options.onChange(undefined);
-    }),
+    keepRunning(options, "nft", ["monitor"], onNft, unknown),
+    keepRunning(options, "tc", ["monitor"], onTc, unknown),
   ];
   return {
     async close() {
@@ -35,6 +40,9 @@ export function startMonitors(options: MonitorOptions): Monitors {
     },
   };
 }
+
+/** `# ERROR: We lost some netlink events!`: its socket's buffer was full. */
+const LOST = /^# ERROR: .* lost /;
 
 /** `# new generation 7 by process 17058 (iptables-nft)`: the end of one change of any table. */
 export function parseGeneration(line: string): Culprit | undefined {
@@ -49,6 +57,7 @@ export function keepRunning(
   command: string,
   args: readonly string[],
   onLine: (line: string) => void,
+  onRestart: () => void = () => undefined,
 ): () => Promise<void> {
   let child: ChildHandle | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -70,7 +79,10 @@ export function keepRunning(
       if (stopped) return;
       retryMs =
         performance.now() - startedMs > LAST_RETRY_MS ? FIRST_RETRY_MS : Math.min(retryMs * 2, LAST_RETRY_MS);
-      timer = setTimeout(start, retryMs);
+      timer = setTimeout(() => {
+        start();
+        onRestart();
+      }, retryMs);
       timer.unref();
     });
   }

@@ -32,6 +32,8 @@ export interface Look {
 export interface Watch {
   /** something of ours was written just now */
   wrote(): void;
+  /** who was told last to have changed something, where that was not before `sinceMs` */
+  lastHeard(sinceMs: number): Culprit | undefined;
   close(): Promise<void>;
 }
 
@@ -41,9 +43,11 @@ const FIRST_REREAD_MS = 50;
 export function startWatch(options: WatchOptions): Watch {
   let pending: { by: Culprit | undefined; heardMs: number } | undefined;
   let debounce: NodeJS.Timeout | undefined;
+  let last: { by: Culprit; heardMs: number } | undefined;
 
   function onChange(by: Culprit | undefined): void {
     if (by?.pid !== undefined && options.at.isOwnChild(by.pid)) return;
+    if (by?.pid !== undefined) last = { by, heardMs: options.nowMs() };
     pending = { by: by ?? pending?.by, heardMs: pending?.heardMs ?? options.nowMs() };
     debounce ??= setTimeout(() => {
       const heard = pending;
@@ -78,6 +82,7 @@ export function startWatch(options: WatchOptions): Watch {
 
   return {
     wrote: () => rereadIn(FIRST_REREAD_MS),
+    lastHeard: (sinceMs) => (last !== undefined && last.heardMs >= sinceMs ? last.by : undefined),
     async close() {
       clearTimeout(debounce);
       clearTimeout(reread);

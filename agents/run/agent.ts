@@ -140,6 +140,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     standing: holding.standing,
     report: link.report,
     onWritten: () => watch?.wrote(),
+    lastHeard: (sinceMs) => watch?.lastHeard(sinceMs),
     contention: { limit: intervals.contentionLimit, windowMs: intervals.contentionWindowMs },
   });
   const changes = createChangeDuty({

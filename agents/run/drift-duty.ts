@@ -43,6 +43,8 @@ export interface DriftDutyOptions {
   };
   trail: AuditTrail;
   report(body: ReportBody): Promise<void>;
+  /** who was told to have changed something since, on the monotonic clock */
+  lastHeard(sinceMs: number): Culprit | undefined;
   /** a repair was written */
   onWritten(): void;
   /** kernel objects whose changes nobody tells of */
@@ -73,8 +75,8 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
   /** of all sets together */
   let members = 0;
   let mayWriteUnseen = true;
-  /** of the last look at the tables, by the wall clock */
-  let tablesSeenAtMs = wallMs();
+  /** when the last look at the tables began */
+  let tablesSeen = now();
 
   async function work(
     look: Look,
@@ -85,7 +87,7 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
     const only = await driversFor(look);
     if (standing === undefined || only?.length === 0) return undefined;
     const sinceMs = look.heardMs ?? parts.clock.nowMs();
-    const beganAtMs = wallMs();
+    const began = now();
     const wantsRepair = repair === "policy" ? standing.manifest.drift === "repair" : repair;
     const how = wantsRepair && !options.isPaused() ? { contention, unseen: mayWriteUnseen } : undefined;
     const looksAtSets = only?.includes("ipset") ?? true;
@@ -107,12 +109,12 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
     differences = [...others, ...checked.left];
     if (checked.writes > 0) options.onWritten();
     if (tell) await report(standing, look, checked, sinceMs);
-    if (only?.includes("iptables") ?? true) tablesSeenAtMs = beganAtMs;
+    if (only?.includes("iptables") ?? true) tablesSeen = began;
     return checked;
   }
 
-  function wallMs(): number {
-    return parts.clock.wall().getTime();
+  function now() {
+    return { wallMs: parts.clock.wall().getTime(), monotonicMs: parts.clock.nowMs() };
   }
 
   /** undefined: all of them */
@@ -189,11 +191,11 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
   /** As the kernel told, with what the audit records add to it: for legacy tables they are all there is. */
   async function culprit(told: Culprit | undefined, found: readonly Difference[]): Promise<{ by?: Culprit }> {
     const tables = found.flatMap(({ object }) => tableOf(object) ?? []);
-    const recorded =
-      tables.length === 0
-        ? undefined
-        : await options.trail.whoChanged({ pid: told?.pid, tables, sinceMs: tablesSeenAtMs });
-    const by = { ...recorded, ...told };
+    if (tables.length === 0) return isEmptyObject(told) ? {} : { by: told };
+    // a look that was begun for another reason may see what somebody did before it is told who
+    const heard = told?.pid === undefined ? options.lastHeard(tablesSeen.monotonicMs) : told;
+    const recorded = await options.trail.whoChanged({ pid: heard?.pid, tables, sinceMs: tablesSeen.wallMs });
+    const by = { ...recorded, ...heard };
     return isEmptyObject(by) ? {} : { by };
   }
 
