@@ -5,7 +5,7 @@ import type { Standing } from "../converge/parts.ts";
 import type { AuditTrail, TableOfFamily } from "../drift/audit-trail.ts";
 import { type Checked, check, type Fault } from "../drift/check.ts";
 import { type Contention, createContention } from "../drift/contention.ts";
-import { createPace, TOLD_MAX } from "../drift/pace.ts";
+import { createPace, type DriftReport, TOLD_MAX } from "../drift/pace.ts";
 import type { Look } from "../drift/watch.ts";
 import type { DriverName } from "../drivers/driver.ts";
 import type { AgentParts } from "./agent-parts.ts";
@@ -51,6 +51,8 @@ export interface DriftDutyOptions {
   polled: readonly DriverName[];
   contention: { limit: number; windowMs: number };
 }
+
+type DriftHead = Pick<DriftReport, "kind" | "generation" | "by" | "detectedMs">;
 
 /** Reports at once, and how often one more. */
 const REPORTS_BURST = 20;
@@ -100,14 +102,16 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
       await failed(look, standing.issue.generation, error);
       return undefined;
     }
+    if (checked.writes > 0) options.onWritten();
     // a chain that uses a set that went as well: only all drivers together can mend it
-    if (checked.faults.length > 0 && only !== undefined)
+    if (checked.faults.length > 0 && only !== undefined) {
+      if (tell) await reportRepaired(standing, look, checked, sinceMs);
       return await work({ ...look, why: "full" }, repair, { tell, isAsked });
+    }
     // what is still unreadable stands among what is foreign: writing ours again would only reset its counters
     if (only === undefined) mayWriteUnseen = !checked.faults.some(({ isRefused }) => isRefused);
     const others = differences.filter(({ driver }) => only !== undefined && !only.includes(driver));
     differences = [...others, ...checked.left];
-    if (checked.writes > 0) options.onWritten();
     if (tell) await report(standing, look, checked, sinceMs);
     if (only?.includes("iptables") ?? true) tablesSeen = began;
     return checked;
@@ -153,11 +157,34 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
   }
 
   async function report(standing: Standing, look: Look, checked: Checked, sinceMs: number): Promise<void> {
-    const { left, contended, faults, writes, seenMs } = checked;
+    const drift = await reportRepaired(standing, look, checked, sinceMs);
+    const { contended, faults } = checked;
+    const key = JSON.stringify([
+      differences.map(({ object, kind }) => [object, kind]),
+      contended,
+      faults.map(({ reason }) => reason),
+      drift.generation,
+    ]);
+    const isNews = differences.length > 0 && key !== told;
+    told = key;
+    if (!isNews) return;
+    const reason = reasonFor(contended, faults);
+    parts.log("drift", { objects: namesOf(differences), ...(drift.by && { by: drift.by }), ...reason });
+    await pace.tell({
+      ...drift,
+      differences: differences.slice(0, TOLD_MAX),
+      action: faults.length > 0 ? "failed" : "reported",
+      ...reason,
+    });
+  }
+
+  /** What this look has mended; gives back what every report of it says. */
+  async function reportRepaired(standing: Standing, look: Look, checked: Checked, sinceMs: number) {
+    const { left, writes, seenMs } = checked;
     const { generation } = standing.issue;
     const by = await culprit(look.by, checked.differences);
     const detected = look.heardMs === undefined ? {} : { detectedMs: round(seenMs - sinceMs) };
-    const drift = { kind: "drift", generation, ...by, ...detected } as const;
+    const drift: DriftHead = { kind: "drift", generation, ...by, ...detected };
     const repaired = checked.differences.filter((one) => !left.some((other) => sameObject(one, other)));
     if (writes > 0 && repaired.length > 0) {
       const repairedMs = round(parts.clock.nowMs() - sinceMs);
@@ -169,23 +196,7 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
         repairedMs,
       });
     }
-    const key = JSON.stringify([
-      differences.map(({ object, kind }) => [object, kind]),
-      contended,
-      faults.map(({ reason }) => reason),
-      generation,
-    ]);
-    const isNews = differences.length > 0 && key !== told;
-    told = key;
-    if (!isNews) return;
-    const reason = reasonFor(contended, faults);
-    parts.log("drift", { objects: namesOf(differences), ...by, ...reason });
-    await pace.tell({
-      ...drift,
-      differences: differences.slice(0, TOLD_MAX),
-      action: faults.length > 0 ? "failed" : "reported",
-      ...reason,
-    });
+    return drift;
   }
 
   /** As the kernel told, with what the audit records add to it: for legacy tables they are all there is. */
