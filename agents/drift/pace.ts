@@ -1,3 +1,4 @@
+import { messageOf } from "@sluice/proto/base/errors";
 import type { Difference } from "@sluice/proto/manifest/difference";
 import type { ReportBody } from "@sluice/proto/wire/report";
 
@@ -5,7 +6,8 @@ import type { ReportBody } from "@sluice/proto/wire/report";
  * Reports of drift, as fast as somebody can use them: one by one at first, in a storm some together.
  *
  * 1. `burst` at once, then one every `everyMs`; what comes between is told in the next one.
- * 2. Nothing is lost: reports of repairs told together name every object. Of what stays, the newest report counts.
+ * 2. Nothing is lost: reports of repairs told together name every object, as many as anybody reads. Of what stays, the
+ *    newest report counts.
  */
 export type DriftReport = Extract<ReportBody, { kind: "drift" }>;
 
@@ -62,8 +64,8 @@ export function createPace({ send, burst, everyMs, nowMs, log }: PaceOptions): P
       const before = waiting.get(report.action);
       waiting.set(report.action, before === undefined ? { report, times: 1 } : joined(before, report));
       timer ??= setTimeout(() => {
-        if (!mayTell()) left = 0;
-        tellWaiting().catch((error: unknown) => log(`drift can't be told: ${String(error)}`));
+        mayTell(); // what is told now counts as well
+        tellWaiting().catch((error) => log(`drift can't be told: ${messageOf(error)}`));
       }, everyMs);
     },
     async close() {

@@ -110,22 +110,11 @@ async function manyRules(context: BenchContext, backend: IptablesBackend): Promi
       })),
     };
     const ways = await waysBetween<IptablesSnapshot>(driver, ns, [one, other]);
-    const next = alternating(ways);
     const restore = iptablesTool(backend, 4, "restore");
-    const times = await inTurn(context, {
-      driver: () => {
-        const { target, want } = next();
-        return timeMs(() => converge(driver, ns, target, want));
-      },
-      write: () => {
-        const { script } = next();
-        return timeMs(() => driver.write(ns, script));
-      },
-      bare: () => {
-        const { script } = next();
-        return timeMs(() => raw(ns, restore, ["--noflush", "-w", "5"], script.text));
-      },
-    });
+    const times = await inTurn(
+      context,
+      thereAndBack(driver, ns, ways, (text) => raw(ns, restore, ["--noflush", "-w", "5"], text)),
+    );
     return {
       rows: [
         row(`${backend}, 1,000 rules: driver (read, render, write)`, "ms", times.driver),
@@ -198,21 +187,10 @@ async function someClasses(context: BenchContext): Promise<Found> {
       { ...NOTHING, devices: [faster] },
     ] as const;
     const ways = await waysBetween<TcSnapshot>(driver, ns, targets);
-    const next = alternating(ways);
-    const times = await inTurn(context, {
-      driver: () => {
-        const { target, want } = next();
-        return timeMs(() => converge(driver, ns, target, want));
-      },
-      write: () => {
-        const { script } = next();
-        return timeMs(() => driver.write(ns, script));
-      },
-      bare: () => {
-        const { script } = next();
-        return timeMs(() => raw(ns, "tc", ["-batch", "-"], script.text));
-      },
-    });
+    const times = await inTurn(
+      context,
+      thereAndBack(driver, ns, ways, (text) => raw(ns, "tc", ["-batch", "-"], text)),
+    );
     const what = `${CHANGED_CLASSES} of ${CLASSES} classes`;
     return {
       rows: [
@@ -228,6 +206,30 @@ async function someClasses(context: BenchContext): Promise<Found> {
   } finally {
     await driver.close(ns);
   }
+}
+
+/** The driver with all it does, its write alone, and the bare tool: whose turn it is goes to the state that doesn't stand. */
+function thereAndBack<Snapshot>(
+  driver: Driver<Snapshot>,
+  ns: Namespace,
+  ways: readonly Way<Snapshot>[],
+  bare: (text: string) => Promise<unknown>,
+) {
+  const next = alternating(ways);
+  return {
+    driver: () => {
+      const { target, want } = next();
+      return timeMs(() => converge(driver, ns, target, want));
+    },
+    write: () => {
+      const { script } = next();
+      return timeMs(() => driver.write(ns, script));
+    },
+    bare: () => {
+      const { script } = next();
+      return timeMs(() => bare(script.text));
+    },
+  };
 }
 
 async function converge<Snapshot>(
