@@ -55,6 +55,8 @@ function wholeNumber(text: string, least: number, expected: string): number {
   return value;
 }
 
+export const TIME_HELP = "2026-03-01T14:02:00Z, '2026-03-01 14:02' (UTC), or 2h for two hours ago";
+
 const TIME = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d:?\d\d)?)?$/i;
 
 /** A date, a date and time (UTC unless it has a zone, as the CLI prints them), or how long ago (`2h`). Gives ISO. */

@@ -1,0 +1,75 @@
+import type { AuditEventView } from "@sluice/proto/api/audit";
+import { EVENT_TYPES } from "@sluice/proto/events/event";
+import { type Command, InvalidArgumentError } from "commander";
+import { countArgument, nameArgument, pageArgument, TIME_HELP, timeArgument } from "../arguments.ts";
+import { action, print } from "../command.ts";
+import { type Column, table } from "../render/table.ts";
+import { exactTime } from "../render/text.ts";
+import type { Terminal } from "../terminal.ts";
+
+interface LogOptions {
+  policy?: string;
+  server?: string;
+  list?: string;
+  rollout?: string;
+  actor?: string;
+  type: string[];
+  correlation?: string;
+  since?: string;
+  until?: string;
+  text?: string;
+  limit: number;
+  before?: number;
+}
+
+export function addAuditLog(audit: Command): void {
+  action(
+    audit
+      .command("log")
+      .description("events, newest first")
+      .option("--policy <name>", "of this policy", nameArgument)
+      .option("--server <name>", "on this server", nameArgument)
+      .option("--list <name>", "of this live list", nameArgument)
+      .option("--rollout <id>", "of this rollout")
+      .option("--actor <name>", "by this actor: a token's name, agent:SERVER, or sluice itself")
+      .option("--type <type>", "of this type, such as PolicyRevised; repeatable", typeArgument, [])
+      .option("--correlation <id>", "one command and all that followed from it")
+      .option("--since <time>", TIME_HELP, timeArgument)
+      .option("--until <time>", "the same", timeArgument)
+      .option("--text <words>", "anywhere in the event or its reason")
+      .option("--before <seq>", "the page before this event", countArgument)
+      .option("--limit <n>", "how many", pageArgument, 50),
+    async ({ client, terminal }, options: LogOptions) => {
+      const { type, ...rest } = options;
+      const view = await client.audit.log.query({ ...rest, ...(type.length > 0 ? { types: type } : {}) });
+      print(terminal, view, () =>
+        table(terminal, { none: "no events", rows: view.events, columns: eventColumns(terminal) }),
+      );
+      if (view.next !== undefined && !terminal.json) terminal.err(`more with --before ${view.next}`);
+    },
+  );
+}
+
+function typeArgument(text: string, before: readonly string[] = []): string[] {
+  const found = EVENT_TYPES.find((type) => type.toLowerCase() === text.toLowerCase());
+  if (found === undefined) throw new InvalidArgumentError(`one of ${EVENT_TYPES.join(", ")}`);
+  return [...before, found];
+}
+
+function eventColumns(terminal: Terminal): Column<AuditEventView>[] {
+  return [
+    { heading: "SEQ", cell: ({ seq }) => String(seq) },
+    { heading: "AT (UTC)", cell: ({ at }) => shortTime(terminal, at) },
+    { heading: "ACTOR", cell: ({ actor }) => actor },
+    { heading: "TYPE", cell: ({ type }) => type, optional: true },
+    { heading: "WHAT", cell: ({ summary }) => summary, wraps: true },
+    { heading: "REASON", cell: ({ reason }) => reason || "-", wraps: true },
+  ];
+}
+
+/** On a terminal today's events without the date. */
+function shortTime(terminal: Terminal, iso: string): string {
+  const exact = exactTime(iso);
+  const today = exactTime(terminal.now().toISOString()).slice(0, 10);
+  return terminal.width !== undefined && exact.startsWith(today) ? exact.slice(11) : exact;
+}
