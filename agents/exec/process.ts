@@ -1,4 +1,4 @@
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
 import { pipeline, Readable, type Writable } from "node:stream";
 import { messageOf, SluiceError } from "@sluice/proto/base/errors";
 import type { ChildHandle, RunOptions, RunResult } from "./namespace.ts";
@@ -75,6 +75,21 @@ function feed(stdin: Writable, input: NonNullable<RunOptions["input"]>): void {
   else pipeline(Readable.from(input, { objectMode: false }), stdin, () => undefined); // an error closes it: it ends too early
 }
 
+/**
+ * A command that does something with an open file of ours, named by its number, which is its last argument. It is waited
+ * for with all else at rest: for the start of a process only.
+ */
+export function runOnFile(command: string, args: readonly string[], file: number) {
+  const result = spawnSync(command, [...args, "3"], {
+    stdio: ["ignore", "ignore", "pipe", file],
+    env: environmentOf({}),
+    timeout: DEFAULT_TIMEOUT_MS,
+    killSignal: "SIGKILL",
+  });
+  if (result.error !== undefined) throw cannotStart(command, result.error);
+  return { code: result.status, stderr: result.stderr.toString() };
+}
+
 /** A command that stays: its lines are handed on as they come, `exited` resolves after the last of them. */
 export function spawnProcess(command: string, args: readonly string[], options: ProcessOptions): ChildHandle {
   const child = start(command, args, options);
@@ -108,15 +123,15 @@ function start(
 ): ChildProcessWithoutNullStreams {
   const child = spawn(command, args, {
     stdio: ["pipe", "pipe", "pipe"],
-    env: {
-      PATH: process.env.PATH ? `${process.env.PATH}:${TOOL_PATH}` : TOOL_PATH,
-      LC_ALL: "C",
-      ...options.env,
-    },
+    env: environmentOf(options),
   });
   // a child that ends early closes its stdin: what it said on stderr and its exit code tell the story, not EPIPE
   child.stdin.on("error", () => {});
   return child;
+}
+
+function environmentOf({ env }: ProcessOptions) {
+  return { PATH: process.env.PATH ? `${process.env.PATH}:${TOOL_PATH}` : TOOL_PATH, LC_ALL: "C", ...env };
 }
 
 function eachLine(stream: NodeJS.ReadableStream, emit: (line: string) => void): void {
