@@ -59,7 +59,7 @@ export async function migrate(database: Database, options: MigrateOptions = {}):
       const service = tx(serviceRole);
       await tx`grant usage on schema ${tx(schema)} to ${service}`;
       await tx`grant select, insert, update, delete on all tables in schema ${tx(schema)} to ${service}`;
-      await tx`revoke update, delete, truncate on events from ${service}`;
+      await tx`revoke update, delete, truncate on events, signed_checkpoints from ${service}`;
       await tx`revoke insert, update, delete, truncate on migrations from ${service}`;
     }
   });

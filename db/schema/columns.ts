@@ -6,6 +6,8 @@ export const isoTime = customType<{ data: string; driverData: string }>({
   fromDriver: (value) => new Date(value).toISOString(),
 });
 
+export const bytea = customType<{ data: Buffer; driverData: Buffer }>({ dataType: () => "bytea" });
+
 /** When something was decided, by whom and why. */
 export function decided() {
   return { at: isoTime().notNull(), actor: text().notNull(), reason: text().notNull() };

@@ -5,6 +5,7 @@ export const STREAMS = {
   events: { name: "EVENTS", subjects: ["sluice.v1.event.>"] },
   lists: { name: "LISTS", subjects: ["sluice.v1.list.>"] },
   reports: { name: "REPORTS", subjects: ["sluice.v1.report.>"] },
+  checkpoints: { name: "CHECKPOINTS", subjects: ["sluice.v1.checkpoint"] },
 } as const;
 
 export const subjects = {
@@ -25,7 +26,9 @@ export const subjects = {
   /** request/reply from an agent to control: may I confirm? */
   confirm: (server: string) => `sluice.v1.confirm.${server}`,
   allConfirms: "sluice.v1.confirm.*",
-  /** control's signed pulse: heads of lists, newest checkpoint */
+  /** signed checkpoints of the log, kept for good */
+  checkpoint: "sluice.v1.checkpoint",
+  /** control's signed pulse: heads of lists, end of the log; and, now and then, the newest signed checkpoint */
   control: "sluice.v1.control",
   event: (type: string) => `sluice.v1.event.${type}`,
 } as const;

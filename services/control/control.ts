@@ -3,7 +3,7 @@ import { Appender } from "@sluice/db/log/append";
 import { migrate } from "@sluice/db/migrate";
 import { control } from "@sluice/db/projections/control";
 import { Projector } from "@sluice/db/projections/projector";
-import type { SigningKey } from "@sluice/proto/base/sign";
+import { type SigningKey, signMessage } from "@sluice/proto/base/sign";
 import { upcast } from "@sluice/proto/events/upcast";
 import { parsePolicy } from "@sluice/proto/policy/parse";
 import { type Listen, serveHttp } from "./api/http.ts";
@@ -20,6 +20,7 @@ import type { LinkIn } from "./link/link.ts";
 import { ListBooks } from "./lists/books.ts";
 import { type LateLink, lateLink } from "./loops/late-link.ts";
 import { createLinkIn } from "./loops/link-in.ts";
+import { createCheckpointPublisher } from "./loops/publish-checkpoints.ts";
 import { createDesiredPublisher } from "./loops/publish-desired.ts";
 import { createListPublisher } from "./loops/publish-lists.ts";
 import { createEventRelay } from "./loops/relay.ts";
@@ -73,6 +74,8 @@ const TIMINGS: Timings = {
   sweepMs: 1_000,
   listSweepMs: 10_000,
   controlPulseMs: 5_000,
+  checkpointLookMs: 1_000,
+  checkpointMs: 60_000,
 };
 
 const SILENT: Logger = { info: () => {}, warn: () => {}, error: () => {} };
@@ -116,6 +119,7 @@ async function startOn(database: Database, options: ControlOptions): Promise<Con
     createDesiredPublisher(services),
     createListPublisher(services),
     createEventRelay(services),
+    createCheckpointPublisher(services),
   ];
   const linkIn = createLinkIn(services, () => {
     for (const publisher of publishers) publisher.again();
@@ -168,6 +172,7 @@ async function createServices(
       control: agentEndpoints,
       ...(authority && { issueJwt: (server: string, key: string) => agentJwt(authority, server, key) }),
     },
+    sign: (domain, value) => signMessage(signingKey, domain, value),
     compile,
     parsePolicy,
     queue: new KeyedQueue(),

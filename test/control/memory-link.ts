@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { ControlLink } from "@sluice/control/link/control-link";
 import type { LinkIn } from "@sluice/control/link/link";
+import type { SignedMessage } from "@sluice/proto/base/sign";
 import type { Ask, DesiredEnvelope, PlanEnvelope } from "@sluice/proto/wire/envelope";
 import type { ListDelta, ListHead } from "@sluice/proto/wire/list";
 import type { AskReply, ControlPulse } from "@sluice/proto/wire/report";
@@ -16,6 +17,9 @@ export interface MemoryLink {
   heads: Map<string, ListHead>;
   events: { seq: number; type: string; text: string }[];
   pulses: ControlPulse[];
+  /** those in the stream, and those that servers were told */
+  checkpoints: SignedMessage[];
+  told: SignedMessage[];
   /** how a server answers when it is asked */
   answer(server: string, ask: Ask): Promise<AskReply>;
 }
@@ -39,6 +43,8 @@ export function memoryLink(): MemoryLink {
     heads: new Map(),
     events: [],
     pulses: [],
+    checkpoints: [],
+    told: [],
     answer: async (server) => ({ ok: false, reason: `${server} doesn't answer` }),
   };
   const out: ControlLink = {
@@ -67,6 +73,16 @@ export function memoryLink(): MemoryLink {
       memory.events.push({ seq, type, text });
     },
     lastEvent: async () => memory.events.at(-1)?.seq ?? 0,
+    async putCheckpoint(_id, message) {
+      memory.checkpoints.push(message);
+    },
+    async lastCheckpoint() {
+      const last = memory.checkpoints.at(-1);
+      return last && JSON.stringify(last);
+    },
+    async tellCheckpoint(message) {
+      memory.told.push(message);
+    },
     ask: (server, ask) => memory.answer(server, ask),
     async pulse(pulse) {
       memory.pulses.push(pulse);

@@ -26,6 +26,9 @@ export async function startWorld(databaseUrl: string) {
   const stateDir = await mkdtemp(join(tmpdir(), "sluice-control-"));
   const link = memoryLink();
   let aheadMs = 0;
+  const troubles: string[] = [];
+  const trouble = (details: object, message: string) =>
+    void troubles.push(`${message} ${JSON.stringify(details)}`);
   const clock = { now: () => new Date(Date.now() + aheadMs) };
 
   function start(): Promise<Control> {
@@ -39,7 +42,14 @@ export async function startWorld(databaseUrl: string) {
       listens: [{ host: "127.0.0.1", port: 0 }],
       adminToken: ADMIN,
       openLink: link.open,
-      timings: { sweepMs: 20, silenceGraceMs: 1_000, listSweepMs: 20, controlPulseMs: 20 },
+      log: { info: () => undefined, warn: trouble, error: trouble },
+      timings: {
+        sweepMs: 20,
+        silenceGraceMs: 1_000,
+        listSweepMs: 20,
+        controlPulseMs: 20,
+        checkpointLookMs: 20,
+      },
     });
   }
 
@@ -65,6 +75,8 @@ export async function startWorld(databaseUrl: string) {
   const world = {
     link,
     clock,
+    /** what control warned of */
+    troubles,
     get client() {
       return client;
     },

@@ -2,7 +2,7 @@ import type { Database } from "@sluice/db/connect";
 import type { Appender } from "@sluice/db/log/append";
 import type { Projector } from "@sluice/db/projections/projector";
 import type { Problem } from "@sluice/proto/base/errors";
-import type { KeySet } from "@sluice/proto/base/sign";
+import type { Domain, KeySet, SignedMessage } from "@sluice/proto/base/sign";
 import type { PolicyDocument } from "@sluice/proto/policy/document";
 import type { CompileInput, CompileResult } from "../compile/input.ts";
 import type { HitBook } from "../hits/hit-book.ts";
@@ -42,6 +42,10 @@ export interface Timings {
   /** how often entries past their time are taken out of lists */
   listSweepMs: number;
   controlPulseMs: number;
+  /** how often it is looked whether a checkpoint of the log is due */
+  checkpointLookMs: number;
+  /** how long an event may stand without a signed checkpoint */
+  checkpointMs: number;
 }
 
 /** What an agent is told at its enrolment. */
@@ -71,6 +75,8 @@ export interface Services {
   epoch: number;
   timings: Timings;
   enrolment: Enrolment;
+  /** with the key that agents pin */
+  sign: (domain: Domain, value: unknown) => SignedMessage;
   compile: (input: CompileInput) => CompileResult;
   parsePolicy: ParsePolicy;
   queue: KeyedQueue;

@@ -31,15 +31,17 @@ export async function ensureStreams(manager: JetStreamManager): Promise<void> {
     { ...STREAMS.events, max_age: 0 },
     { ...STREAMS.lists, max_age: 7 * DAY_NS },
     { ...STREAMS.reports, max_age: 30 * DAY_NS },
+    // what was signed of the log outlives what somebody makes of the log
+    { ...STREAMS.checkpoints, max_age: 0, deny_delete: true, deny_purge: true },
   ];
   const present = new Set<string>();
   for await (const name of manager.streams.names()) present.add(name);
-  for (const { name, subjects, max_age } of wanted) {
+  for (const { name, subjects, ...own } of wanted) {
     if (present.has(name)) continue;
     await manager.streams.add({
+      ...own,
       name,
       subjects: [...subjects],
-      max_age,
       retention: RetentionPolicy.Limits,
       storage: StorageType.File,
       discard: DiscardPolicy.Old,

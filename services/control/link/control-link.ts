@@ -112,6 +112,20 @@ export async function createControlLink(options: ControlLinkOptions, linkIn: Lin
 
     lastEvent: () => put(async () => (await manager.streams.info(STREAMS.events.name)).state.last_seq),
 
+    async putCheckpoint(id, message) {
+      const text = JSON.stringify(message);
+      await put(() => client.publish(subjects.checkpoint, text, { msgID: `checkpoint-${id}` }));
+    },
+
+    async lastCheckpoint() {
+      const query = { last_by_subj: subjects.checkpoint };
+      return (await put(() => manager.streams.getMessage(STREAMS.checkpoints.name, query)))?.string();
+    },
+
+    async tellCheckpoint(message) {
+      if (up) connection.publish(subjects.control, JSON.stringify(message));
+    },
+
     async ask(server, ask, timeoutMs) {
       return await request(connection, server, JSON.stringify(ask), timeoutMs);
     },

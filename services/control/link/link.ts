@@ -1,3 +1,4 @@
+import type { SignedMessage } from "@sluice/proto/base/sign";
 import type {
   Ask,
   BlobRef,
@@ -29,6 +30,12 @@ export interface LinkOut {
   putEvent(seq: number, type: string, text: string): Promise<void>;
   /** the log position of the newest event in the EVENTS stream, 0 when empty */
   lastEvent(): Promise<number>;
+  /** One signed checkpoint onto the CHECKPOINTS stream. */
+  putCheckpoint(id: string, message: SignedMessage): Promise<void>;
+  /** the text of the newest one in that stream; undefined where there is none */
+  lastCheckpoint(): Promise<string | undefined>;
+  /** Tells servers a signed checkpoint, for them to witness it. */
+  tellCheckpoint(message: SignedMessage): Promise<void>;
   ask(server: string, ask: Ask, timeoutMs: number): Promise<AskReply>;
   pulse(pulse: ControlPulse): Promise<void>;
 }

@@ -30,6 +30,9 @@ export function lateLink(openLink: (linkIn: LinkIn) => Promise<ControlLink>): La
     putList: async (delta, head) => (await opened).putList(delta, head),
     putEvent: async (seq, type, text) => (await opened).putEvent(seq, type, text),
     lastEvent: async () => (await opened).lastEvent(),
+    putCheckpoint: async (id, message) => (await opened).putCheckpoint(id, message),
+    lastCheckpoint: async () => (await opened).lastCheckpoint(),
+    tellCheckpoint: async (message) => link?.tellCheckpoint(message),
     ask: async (server, ask, timeoutMs) =>
       link?.ask(server, ask, timeoutMs) ?? { ok: false, reason: "control has no connection to NATS" },
     pulse: async (pulse) => link?.pulse(pulse),

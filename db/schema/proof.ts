@@ -1,0 +1,35 @@
+import { bigint, integer, pgTable, primaryKey, smallint, text } from "drizzle-orm/pg-core";
+import { bytea, isoTime } from "./columns.ts";
+
+/** The Merkle tree over the events' hashes, in tiles (db/log/tree.ts). */
+export const tileTable = pgTable(
+  "merkle_tiles",
+  {
+    level: smallint().notNull(),
+    tile: bigint({ mode: "number" }).notNull(),
+    hashes: bytea().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.level, table.tile] })],
+);
+
+function signed() {
+  return {
+    epoch: integer().notNull(),
+    seq: bigint({ mode: "number" }).notNull(),
+    kid: text().notNull(),
+    body: text().notNull(),
+    sig: text().notNull(),
+  };
+}
+
+/** What control signed of the log. Never changed. */
+export const signedCheckpointTable = pgTable("signed_checkpoints", signed(), (table) => [
+  primaryKey({ columns: [table.epoch, table.seq] }),
+]);
+
+/** The newest checkpoint that each server has seen, in its own signed words. */
+export const witnessTable = pgTable("witnesses", {
+  server: text().primaryKey(),
+  ...signed(),
+  at: isoTime().notNull(),
+});

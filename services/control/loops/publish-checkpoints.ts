@@ -1,0 +1,82 @@
+import { readHead } from "@sluice/db/log/read";
+import { checkpointsAfter } from "@sluice/db/log/signed-checkpoints";
+import { SluiceError } from "@sluice/proto/base/errors";
+import { openMessage } from "@sluice/proto/base/sign";
+import { byAge, checkpoint } from "@sluice/proto/wire/checkpoint";
+import { lastSigned, type SignedCheckpoint, signCheckpoint } from "../audit/sign-checkpoint.ts";
+import type { Services } from "../context/services.ts";
+import { every } from "./every.ts";
+import type { Publisher } from "./publish-desired.ts";
+
+/** As many events don't wait for the time to be over. */
+const MOST_EVENTS = 1_000;
+const PAGE = 100;
+/** Who came later hears it, too. */
+const TOLD_AGAIN_MS = 60_000;
+
+/**
+ * Signs a checkpoint of the log whenever one is due, puts all of them onto the CHECKPOINTS stream, in order, from where that
+ * stream ends, and tells servers the newest. A stream that knows more than this database of the same epoch stops it: the log
+ * was cut off or is another one's, and the stream's word must not be buried under newer ones.
+ */
+export function createCheckpointPublisher(services: Services): Publisher {
+  const { database, link, clock, timings, enrolment, log } = services;
+  let last: { epoch: number; seq: number } | undefined;
+  let told: { seq: number; atMs: number } | undefined;
+
+  async function look(): Promise<void> {
+    const newest = await signIfDue();
+    if (newest === undefined) return;
+    last ??= await endOfStream(newest);
+    for (;;) {
+      const page = await checkpointsAfter(database.db, last, PAGE);
+      for (const { epoch, seq, message } of page) {
+        await link.putCheckpoint(`${epoch}-${seq}`, message);
+        last = { epoch, seq };
+      }
+      if (page.length < PAGE) break;
+    }
+    await tell(newest);
+  }
+
+  async function signIfDue(): Promise<SignedCheckpoint | undefined> {
+    const [newest, head] = await Promise.all([lastSigned(services), readHead(database.db)]);
+    const waiting = head.seq - (newest?.checkpoint.seq ?? 0);
+    const signedAtMs = newest === undefined ? 0 : Date.parse(newest.checkpoint.at);
+    const isOld = clock.now().getTime() - signedAtMs >= timings.checkpointMs;
+    const isDue = waiting >= MOST_EVENTS || (waiting !== 0 && isOld);
+    return isDue ? await signCheckpoint(services) : newest;
+  }
+
+  async function endOfStream(newest: SignedCheckpoint): Promise<{ epoch: number; seq: number }> {
+    const text = await link.lastCheckpoint();
+    if (text === undefined) return { epoch: 0, seq: 0 };
+    const opened = openMessage(enrolment.keys, "checkpoint", checkpoint, text);
+    if (!opened.ok) throw notOurs(`its newest is ${opened.reason}`);
+    const { epoch, seq } = opened.value;
+    if (byAge(opened.value, newest.checkpoint) > 0 && epoch >= services.epoch)
+      throw notOurs(`it knows event ${seq}, the newest that was signed here is ${newest.checkpoint.seq}`);
+    return { epoch, seq };
+  }
+
+  async function tell({ checkpoint: { seq }, message }: SignedCheckpoint): Promise<void> {
+    const nowMs = clock.now().getTime();
+    if (told?.seq === seq && nowMs - told.atMs < TOLD_AGAIN_MS) return;
+    await link.tellCheckpoint(message);
+    told = { seq, atMs: nowMs };
+  }
+
+  return {
+    again() {
+      last = undefined;
+      told = undefined;
+    },
+    run: (signal) => every(timings.checkpointLookMs, "the log's checkpoint", look, { signal, log }),
+  };
+}
+
+function notOurs(why: string): SluiceError {
+  return new SluiceError("CONFLICT", `the CHECKPOINTS stream isn't this log's: ${why}`, {
+    cure: "sluice audit verify says what is wrong; a restored database needs a new epoch",
+  });
+}
