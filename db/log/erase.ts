@@ -1,24 +1,30 @@
-import { and, eq, inArray, sql } from "drizzle-orm";
-import type { Queryable } from "../connect.ts";
-import { personal } from "../schema/events.ts";
+import { and, eq, inArray } from "drizzle-orm";
+import type { Database } from "../connect.ts";
+import { refillBlocks } from "../history/blocks.ts";
+import { events, personal } from "../schema/events.ts";
 
 /**
  * Erases a person from the log: their name as actor, and the reasons they gave. The events and their chain stay
- * whole; who it was can't be found out from the digests without the salts, which go too. Returns how many events
- * are concerned.
+ * whole; who it was can't be found out from the digests without the salts, which go too. The history isn't found by
+ * their words any more. Returns how many events are concerned.
  *
  * Projections may have copied the name: rebuild them afterwards, they then find null.
  * What people write into an event's data or a policy's text is not reached by this.
  */
-export async function eraseActor(db: Queryable, actor: string): Promise<number> {
-  const theirs = db
-    .select({ eventId: personal.eventId })
-    .from(personal)
-    .where(and(eq(personal.field, "actor"), eq(personal.value, actor)));
-  // one statement: its sub-select sees the rows as they stood before it
-  const erased = await db
-    .delete(personal)
-    .where(inArray(personal.eventId, theirs))
-    .returning({ field: sql<string>`${personal.field}` });
-  return erased.filter(({ field }) => field === "actor").length;
+export async function eraseActor({ db }: Pick<Database, "db">, actor: string): Promise<number> {
+  return await db.transaction(async (tx) => {
+    const theirs = await tx
+      .select({ id: events.id, seq: events.seq })
+      .from(personal)
+      .innerJoin(events, eq(events.id, personal.eventId))
+      .where(and(eq(personal.field, "actor"), eq(personal.value, actor)));
+    const ids = theirs.map(({ id }) => id);
+    for (let start = 0; start < ids.length; start += 1_000)
+      await tx.delete(personal).where(inArray(personal.eventId, ids.slice(start, start + 1_000)));
+    await refillBlocks(
+      tx,
+      theirs.map(({ seq }) => seq),
+    );
+    return theirs.length;
+  });
 }

@@ -12,7 +12,7 @@ export const auditFilter = z.strictObject({
   correlation: z.string().optional(),
   since: isoTime.optional(),
   until: isoTime.optional(),
-  /** anywhere in the event's content or its reason, case ignored */
+  /** words that all stand in the event's texts, its actor or its reason, case ignored; in "quotes" what stands there as it is */
   text: z.string().min(1).optional(),
 });
 

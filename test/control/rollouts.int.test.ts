@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
+import { queryHistory } from "@sluice/db/history/query";
 import { Appender } from "@sluice/db/log/append";
-import { queryHistory } from "@sluice/db/log/query";
 import { type PostgresServer, startPostgres } from "@sluice/infra/fixtures/postgres";
 import { waitUntil } from "@sluice/infra/process/wait-until";
 import type { DesiredEnvelope } from "@sluice/proto/wire/envelope";
@@ -311,7 +311,7 @@ test("a step that was cut short is made by the next control", async () => {
     const meta = { at: world.clock.now().toISOString(), actor: "agent:s1", reason: "", correlation: "c" };
     const event = { id: randomUUID(), type: "ServerConfirmed", schemaVersion: 1, data, meta };
     await using appender = new Appender(database);
-    const before = (await queryHistory(database.db, { stream: "server-s1" })).rows.length;
+    const before = (await queryHistory(database, { server: "s1" })).rows.length;
     const keys = { server: "s1", rollout };
     await appender.append({ stream: "server-s1", expected: before, events: [{ ...event, keys }] });
   });

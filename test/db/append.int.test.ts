@@ -191,7 +191,7 @@ describe("the log is never changed", () => {
       for (const change of ["update events set body = ''", "delete from events", "truncate events cascade"]) {
         await expect(service.sql.unsafe(change)).rejects.toThrow("permission denied");
       }
-      expect(await eraseActor(service.db, "ada")).toBe(1);
+      expect(await eraseActor(service, "ada")).toBe(1);
     } finally {
       await sql`drop owned by ${sql(role)}`;
       await sql`drop role ${sql(role)}`;

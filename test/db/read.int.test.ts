@@ -1,5 +1,4 @@
 import { follow } from "@sluice/db/log/follow";
-import { type HistoryFilter, queryHistory } from "@sluice/db/log/query";
 import { readAll, readHead, readStream } from "@sluice/db/log/read";
 import { upcastEvents } from "@sluice/db/log/upcast-events";
 import { type PostgresServer, startPostgres } from "@sluice/infra/fixtures/postgres";
@@ -107,57 +106,5 @@ describe("reading the log", () => {
     await expect(collect(upcastEvents(readAll(db), upcast))).rejects.toThrow(
       "event 4 (FleetFrozen, version 1)",
     );
-  });
-});
-
-describe("the history", () => {
-  test("is found by every field, newest first, and paged without gap or repetition", async () => {
-    await using log = await freshLog(server.url);
-    const day = (n: number) => `2026-03-0${n}T00:00:00.000Z`;
-    await appendAll(log.appender, "policy-web", [
-      newEvent({ at: day(1), keys: { policy: "web" }, type: "PolicyRevised", data: { text: "100%_sure" } }),
-      newEvent({ at: day(2), keys: { policy: "web", rollout: "r1" }, actor: "bob", type: "PolicyRetired" }),
-    ]);
-    await appendAll(log.appender, "server-one", [
-      newEvent({ at: day(3), keys: { server: "one", rollout: "r1" }, reason: "Because of LUNCH" }),
-      newEvent({ at: day(4), keys: { server: "one", policy: "web" }, data: { text: "1000 sure" } }),
-    ]);
-    await appendAll(log.appender, "list-bans", [
-      newEvent({ at: day(5), keys: { list: "bans" }, actor: "carol" }),
-    ]);
-    const find = async (filter: HistoryFilter) =>
-      (await queryHistory(log.database.db, filter)).rows.map(({ seq }) => seq);
-
-    expect(await find({})).toEqual([5, 4, 3, 2, 1]);
-    expect(await find({ stream: "server-one" })).toEqual([4, 3]);
-    expect(await find({ types: ["PolicyRevised", "PolicyRetired"] })).toEqual([2, 1]);
-    expect(await find({ types: [] })).toEqual([]);
-    expect(await find({ policy: "web" })).toEqual([4, 2, 1]);
-    expect(await find({ policy: "web", server: "one" })).toEqual([4]);
-    expect(await find({ rollout: "r1" })).toEqual([3, 2]);
-    expect(await find({ list: "bans" })).toEqual([5]);
-    expect(await find({ correlation: "c-2" })).toEqual([]);
-    expect(await find({ actor: "bob" })).toEqual([2]);
-    expect(await find({ from: day(2), to: day(4) })).toEqual([4, 3, 2]);
-    expect(await find({ server: "one", to: day(3), limit: 1 })).toEqual([3]);
-    expect(await find({ text: "lunch" })).toEqual([3]);
-    expect(await find({ text: "CAROL" })).toEqual([5]);
-    expect(await find({ text: "100%_sure" })).toEqual([1]);
-
-    const pages: number[][] = [];
-    for (let before: number | undefined; ; ) {
-      const page = await queryHistory(log.database.db, { limit: 2, before });
-      pages.push(page.rows.map(({ seq }) => seq));
-      before = page.next;
-      if (before === undefined) break;
-    }
-    expect(pages).toEqual([[5, 4], [3, 2], [1]]);
-  });
-
-  test("a time that is none is refused", async () => {
-    await using log = await freshLog(server.url);
-    await expect(queryHistory(log.database.db, { from: "last tuesday" })).rejects.toMatchObject({
-      code: "INVALID",
-    });
   });
 });

@@ -36,7 +36,10 @@ export function addAuditLog(audit: Command): void {
       .option("--correlation <id>", "one command and all that followed from it")
       .option("--since <time>", TIME_HELP, timeArgument)
       .option("--until <time>", "the same", timeArgument)
-      .option("--text <words>", "anywhere in the event or its reason")
+      .option(
+        "--text <words>",
+        'all of these stand in the event, its actor or its reason; a phrase in "quotes" as it is',
+      )
       .option("--before <seq>", "the page before this event", countArgument)
       .option("--limit <n>", "how many", pageArgument, 50),
     async ({ client, terminal }, options: LogOptions) => {

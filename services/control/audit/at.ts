@@ -1,4 +1,4 @@
-import { queryHistory } from "@sluice/db/log/query";
+import { queryHistory } from "@sluice/db/history/query";
 import { assignmentTable } from "@sluice/db/schema/assignments";
 import { events } from "@sluice/db/schema/events";
 import { listRevisionTable } from "@sluice/db/schema/lists";
@@ -67,7 +67,7 @@ async function newestAt({ database }: Context, time: string): Promise<number> {
 
 async function frozenAt({ database }: Context, to: string): Promise<boolean> {
   const types = ["FleetFrozen", "FleetThawed"];
-  const { rows } = await queryHistory(database.db, { types, to, limit: 1 });
+  const { rows } = await queryHistory(database, { types, to, limit: 1 });
   return rows[0]?.type === "FleetFrozen";
 }
 
@@ -105,7 +105,7 @@ async function labelsAt(
   const types = ["ServerAdded", "ServerLabelled"];
   const pages = [];
   for (let before: number | undefined; ; ) {
-    const { rows, next } = await queryHistory(database.db, { types, server, to, before, limit: 1_000 });
+    const { rows, next } = await queryHistory(database, { types, server, to, before, limit: 1_000 });
     pages.push(...rows);
     if (next === undefined) break;
     before = next;

@@ -1,4 +1,5 @@
-import { type HistoryFilter, queryHistory } from "@sluice/db/log/query";
+import { queryHistory } from "@sluice/db/history/query";
+import type { HistoryFilter } from "@sluice/db/history/question";
 import type { StoredEvent } from "@sluice/db/log/stored-event";
 import { upcastEvent } from "@sluice/db/log/upcast-events";
 import { ERASED } from "@sluice/db/projections/decided-by";
@@ -15,7 +16,7 @@ export async function auditLog(
   { database }: Context,
   { before, limit, ...filter }: z.output<typeof auditLogInput>,
 ): Promise<AuditLogView> {
-  const { rows, next } = await queryHistory(database.db, { ...asHistory(filter), before, limit });
+  const { rows, next } = await queryHistory(database, { ...asHistory(filter), before, limit });
   return { events: rows.map(viewEvent), ...(next !== undefined && { next }) };
 }
 

@@ -1,4 +1,4 @@
-import { queryHistory } from "@sluice/db/log/query";
+import { queryHistory } from "@sluice/db/history/query";
 import { readHead } from "@sluice/db/log/read";
 import type { AuditEventView, auditTailInput } from "@sluice/proto/api/audit";
 import type { z } from "zod";
@@ -11,23 +11,20 @@ export async function* tailLog(
   { after, ...filter }: z.output<typeof auditTailInput>,
   signal: AbortSignal,
 ): AsyncGenerator<AuditEventView> {
-  const { db } = ctx.database;
   const history = asHistory(filter);
-  let last = after ?? (await readHead(db)).seq;
+  let last = after ?? (await readHead(ctx.database.db)).seq;
   for await (const _ of ctx.hub.looks(signal)) {
     const fresh = await newerThan(last);
     for (const event of fresh) yield event;
     last = fresh.at(-1)?.seq ?? last;
   }
 
-  /** Pages back from the newest until what is known, so that nothing between is left out. */
   async function newerThan(seq: number): Promise<AuditEventView[]> {
     const found: AuditEventView[] = [];
     for (let before: number | undefined; ; ) {
-      const { rows, next } = await queryHistory(db, { ...history, before, limit: 500 });
-      const fresh = rows.filter((row) => row.seq > seq);
-      found.push(...fresh.map(viewEvent));
-      if (fresh.length < rows.length || next === undefined) return found.reverse();
+      const { rows, next } = await queryHistory(ctx.database, { ...history, after: seq, before, limit: 500 });
+      found.push(...rows.map(viewEvent));
+      if (next === undefined) return found.reverse();
       before = next;
     }
   }

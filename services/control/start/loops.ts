@@ -1,3 +1,4 @@
+import { fillBlocks } from "@sluice/db/history/blocks";
 import { follow } from "@sluice/db/log/follow";
 import type { Projector } from "@sluice/db/projections/projector";
 import { asSluice, type Services } from "../context/services.ts";
@@ -38,6 +39,11 @@ export async function runLoops(
   }
   await Promise.all([
     keepRunning("keeping the tables up", () => follow(database, project, until), until),
+    keepRunning(
+      "indexing the history",
+      () => follow(database, () => fillBlocks(database, signal), until),
+      until,
+    ),
     ...publishers.map((publisher) => keepRunning("publishing", (stop) => publisher.run(stop), until)),
     every(timings.sweepMs, "looking for deadlines", sweep, until),
     every(timings.listSweepMs, "taking out expired addresses", () => expireEntries(sluice()), until),

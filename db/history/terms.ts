@@ -1,0 +1,62 @@
+import { KEYS } from "../log/event-body.ts";
+import type { StoredEvent } from "../log/stored-event.ts";
+
+/**
+ * What an event is found by: its keys, type, actor, correlation, and every word of its texts.
+ *
+ * A word is a run of letters and digits, as they are written (`dport`, `443`), and also a longer run with the signs in
+ * it that names and addresses have (`203.0.113.7`, `web-edge`, `2001:db8`). Case doesn't count. Of an event's data only
+ * texts have words: numbers such as milliseconds are nothing that people search for.
+ */
+export type TermKind = (typeof KEYS)[number] | "type" | "actor" | "correlation";
+
+export function term(kind: TermKind, name: string): string {
+  return `${kind}:${name}`;
+}
+
+export function termsOf({ type, keys, meta, data }: StoredEvent): Set<string> {
+  const terms = new Set([term("type", type), term("correlation", meta.correlation)]);
+  for (const key of KEYS) {
+    const name = keys[key];
+    if (name !== undefined) terms.add(term(key, name));
+  }
+  if (meta.actor !== null) terms.add(term("actor", meta.actor));
+  addWords(terms, meta.actor ?? "");
+  addWords(terms, meta.reason ?? "");
+  addWordsOf(terms, data);
+  return terms;
+}
+
+/** The words that must all stand in an event for a text to be found in it. */
+export function wordsOfQuestion(text: string): string[] {
+  return [...new Set((text.match(RUN) ?? []).map(trimmed).filter((run) => run !== ""))].map(wordTerm);
+}
+
+const RUN = /[\p{L}\p{N}._:-]+/gu;
+const PART = /[\p{L}\p{N}]+/gu;
+const LONGEST = 100;
+
+function addWordsOf(terms: Set<string>, value: unknown): void {
+  if (typeof value === "string") addWords(terms, value);
+  else if (typeof value === "object" && value !== null)
+    for (const one of Object.values(value)) addWordsOf(terms, one);
+}
+
+function addWords(terms: Set<string>, text: string): void {
+  for (const run of text.match(RUN) ?? []) {
+    const whole = trimmed(run);
+    if (whole === "") continue;
+    terms.add(wordTerm(whole));
+    const parts = whole.match(PART) ?? [];
+    if (parts.length > 1) for (const part of parts) terms.add(wordTerm(part));
+  }
+}
+
+/** Without the signs around it: a full stop, the dashes of an option. */
+function trimmed(run: string): string {
+  return run.replace(/^[._:-]+|[._:-]+$/g, "");
+}
+
+function wordTerm(word: string): string {
+  return `=${word.toLowerCase().slice(0, LONGEST)}`;
+}

@@ -1,0 +1,17 @@
+import { customType, integer, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
+import { isoTime } from "./columns.ts";
+
+const bytea = customType<{ data: Buffer; driverData: Buffer }>({ dataType: () => "bytea" });
+
+/** Which events of a block a term stands in (db/history/terms.ts). */
+export const historyTermTable = pgTable(
+  "history_terms",
+  { term: text().notNull(), block: integer().notNull(), places: bytea().notNull() },
+  (table) => [primaryKey({ columns: [table.term, table.block] })],
+);
+
+export const historyBlockTable = pgTable("history_blocks", {
+  block: integer().primaryKey(),
+  firstAt: isoTime("first_at").notNull(),
+  lastAt: isoTime("last_at").notNull(),
+});
