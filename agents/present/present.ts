@@ -1,15 +1,18 @@
 import { messageOf, SluiceError } from "@sluice/proto/base/errors";
 import { FAMILIES, type Family, SET_PREFIX } from "@sluice/proto/base/names";
+import { sideBySide } from "@sluice/proto/base/side-by-side";
 import type { Present } from "@sluice/proto/wire/present";
 import type { Target } from "../drivers/driver.ts";
 import { parseList } from "../drivers/ipset/parse.ts";
 import type { SetSnapshot } from "../drivers/ipset/snapshot.ts";
 import { type IptablesBackend, iptablesTool } from "../drivers/iptables/tools.ts";
 import { configuredRoot } from "../drivers/tc/foreign.ts";
+import { INGRESS_HANDLE, type QdiscState, type TcSnapshot } from "../drivers/tc/snapshot.ts";
 import type { Namespace } from "../exec/namespace.ts";
 import { keepTrue, type LiveRules, readLiveRules } from "../explain/live-rules.ts";
 import { type DistrustParts, distrustQdisc } from "../takeover/distrust.ts";
 import { standingTree } from "../takeover/find.ts";
+import { NOTHING } from "../undo/render-held.ts";
 
 /**
  * What stands on this server and isn't ours. Reads only; of what iptables-save prints, the tables that a copy proves to be
@@ -36,7 +39,7 @@ export async function readPresent(parts: PresentParts, held: Target | undefined)
   const found: Present = {
     rules: read.map(({ family, lines }) => ({ family, lines })),
     sets: await Promise.all(foreign.map((set) => withEntries(parts.live, set))),
-    qdiscs: await foreignRoots(parts, held),
+    qdiscs: (await sideBySide(parts.devices, 4, (device) => foreignQdiscs(parts, device, held))).flat(),
     untold: [...new Set(read.flatMap(({ notCopied }) => notCopied))],
   };
   if (Buffer.byteLength(JSON.stringify(found)) > BYTES_MAX)
@@ -92,23 +95,41 @@ async function withEntries(live: Namespace, set: SetSnapshot): Promise<Present["
   return { ...bare, entries: [...members.lasting].sort(), expiring: members.expiring.length > 0 };
 }
 
-async function foreignRoots(
-  { live, devices, trial }: PresentParts,
+type StandingQdisc = Present["qdiscs"][number];
+
+/** What somebody configured on a device: its root with all that hangs on it, and by name what else there is. */
+async function foreignQdiscs(
+  { live, trial }: PresentParts,
+  device: string,
   held: Target | undefined,
-): Promise<Present["qdiscs"]> {
-  const ours = new Set(held?.devices.filter(({ egress }) => egress).map(({ device }) => device));
-  const snapshot = await trial.tc.read(live, {
-    ...{ sets: [], chains: [], hooks: [], external: { chains: [], sets: [] } },
-    devices: devices.map((device) => ({ device })),
-  });
-  const found: Present["qdiscs"] = [];
-  for (const device of devices) {
-    const root = ours.has(device) ? undefined : configuredRoot(snapshot, device);
-    const tree = standingTree(snapshot, device);
-    if (root === undefined || tree === undefined) continue;
-    const untold = await distrustQdisc(trial, { device, tree });
-    const { kind, handle } = root;
-    found.push({ device, kind, handle, ...(untold === undefined ? { tree } : { untold }) });
+): Promise<StandingQdisc[]> {
+  const ours = held?.devices.find((one) => one.device === device);
+  let snapshot: TcSnapshot;
+  try {
+    snapshot = await trial.tc.read(live, { ...NOTHING, devices: [{ device }] });
+  } catch (error) {
+    return [{ device, kind: "unknown", handle: "", untold: messageOf(error) }];
   }
+  const root = configuredRoot(snapshot, device);
+  const tree = standingTree(snapshot, device);
+  const others = snapshot.devices[device]?.qdiscs ?? [];
+  const incoming = others.find(({ handle }) => handle === INGRESS_HANDLE);
+  const rootless = root === undefined ? others.find(({ handle }) => handle !== INGRESS_HANDLE) : undefined;
+  const found: StandingQdisc[] = [];
+  if (ours?.egress === undefined && root !== undefined && tree !== undefined) {
+    const untold = await distrustQdisc(trial, { device, tree });
+    found.push({ ...named(device, root), ...(untold === undefined ? { tree } : { untold }) });
+  }
+  if (ours?.egress === undefined && rootless !== undefined)
+    found.push({ ...named(device, rootless), untold: `its ${rootless.kind} hangs on the kernel's own root` });
+  if (ours?.ingress === undefined && incoming !== undefined)
+    found.push({ ...named(device, incoming), untold: "what is done with what comes in can't be imported" });
   return found;
+}
+
+function named(
+  device: string,
+  { kind, handle }: QdiscState,
+): Pick<StandingQdisc, "device" | "kind" | "handle"> {
+  return { device, kind, handle };
 }

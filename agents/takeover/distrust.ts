@@ -1,7 +1,7 @@
 import type { Driver, Target } from "../drivers/driver.ts";
 import { parseList } from "../drivers/ipset/parse.ts";
 import { iptablesTool } from "../drivers/iptables/tools.ts";
-import type { TcSnapshot } from "../drivers/tc/snapshot.ts";
+import { INGRESS_HANDLE, type TcSnapshot } from "../drivers/tc/snapshot.ts";
 import type { Namespace } from "../exec/namespace.ts";
 import type { Taken, TakenQdisc, TakenRules } from "./taken.ts";
 
@@ -128,8 +128,13 @@ export async function distrustQdisc(
   }
 }
 
+/** What comes in isn't taken. */
+function isOut({ parent, handle }: { parent: string; handle?: string }): boolean {
+  return parent !== INGRESS_HANDLE && handle !== INGRESS_HANDLE;
+}
+
 function shape(snapshot: TcSnapshot | undefined, device: string): string {
-  const { qdiscs = [], classes = [], filters = [] } = snapshot?.devices[device] ?? {};
+  const { qdiscs = [], classes = [], filters = [], groups = [] } = snapshot?.devices[device] ?? {};
   const own = filters.map(({ kernelHandle: _, ...rest }) => rest);
-  return JSON.stringify([qdiscs, classes, own]);
+  return JSON.stringify([qdiscs.filter(isOut), classes, own.filter(isOut), groups.filter(isOut)]);
 }

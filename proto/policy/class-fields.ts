@@ -14,6 +14,12 @@ export const minorField: Field<number> = parsed(
   },
 );
 
+/** As in tc's `8001:`, the colon or not. */
+export const handleField: Field<number> = parsed(
+  "a qdisc's number as in tc, 1 to fffe in hexadecimal digits",
+  (text) => minorField.schema.safeParse(text.replace(/:$/, "")).data,
+);
+
 const markField: Field<number> = parsed("a mark such as 80 or 0x50", (text) => {
   const mark = /^(0x[0-9a-f]{1,8}|[1-9]\d{0,9})$/i.test(text) ? Number(text) : 0;
   return mark > 0 && mark <= 0xffffffff ? mark : undefined;
@@ -22,6 +28,7 @@ const markField: Field<number> = parsed("a mark such as 80 or 0x50", (text) => {
 export const CLASS_FIELDS = {
   mark: optional(markField),
   match: "nested",
+  filters: "nested",
   default: withDefault(flag, false),
   leaf: "nested",
 } as const;

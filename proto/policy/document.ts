@@ -72,6 +72,22 @@ export type PolicyGuard = z.infer<typeof policyGuard>;
 export interface LeafQdisc {
   kind: string;
   args: string[];
+  /** its own number, the major one of `8001:`; unless said that of its class, on the device itself 1 */
+  handle?: number | undefined;
+}
+
+/** What filters lead to classes by. */
+export const FILTER_KINDS = ["fw", "u32", "flower", "matchall"] as const;
+
+/** A filter in tc's own words, without its device, its parent and its class: those are where it stands. */
+export interface ClassFilter extends Position {
+  text: string;
+  protocol: string;
+  prio: number;
+  /** unless said the first number that is free */
+  handle?: string | undefined;
+  kind: (typeof FILTER_KINDS)[number];
+  args: string[];
 }
 
 /** What leads packets into classes: a rule with a mark and `fw`, a rule that names the class, or filters of tc's own. */
@@ -84,12 +100,13 @@ export type ClassOf<Own> = Own &
     name: string;
     /** minor number of the class id, 1..0xffff, written in hex in `1:MINOR` */
     minor: number;
-    /** major number of the qdisc inside, `10:` */
+    /** major number of the qdisc inside, `10:`, unless that has one of its own */
     handle: number;
     /** the MARK that leads here where the kernel has `fw` */
     mark: number;
     isDefault: boolean;
     match: PolicyRule[];
+    filters: ClassFilter[];
     leaf?: LeafQdisc | undefined;
     /** a tree of its own inside, in place of a leaf */
     inside?: ClassTree | undefined;
@@ -124,11 +141,24 @@ export type ShapingClass = HtbClass | HfscClass | PrioClass;
 interface TreeParts extends Position {
   /** else what the kernel has and the direction allows */
   by?: Classifier | undefined;
+  /** as a qdisc's */
+  handle?: number | undefined;
 }
 export type ClassTree =
-  | (TreeParts & { kind: "htb"; r2q?: number | undefined; classes: HtbClass[] })
+  | (TreeParts & {
+      kind: "htb";
+      r2q?: number | undefined;
+      /** packets that wait outside of all classes */
+      directQlen?: number | undefined;
+      classes: HtbClass[];
+    })
   | (TreeParts & { kind: "hfsc"; classes: HfscClass[] })
-  | (TreeParts & { kind: "prio"; classes: PrioClass[] });
+  | (TreeParts & {
+      kind: "prio";
+      /** the band of each of the 16 priorities, from 0 */
+      priomap?: number[] | undefined;
+      classes: PrioClass[];
+    });
 
 /** One direction of a device: a tree of classes, or a single qdisc (tbf, pfifo, sfq, …) for all of it. */
 export type ShapingTree = ClassTree | ({ kind: "single"; qdisc: LeafQdisc } & Position);

@@ -71,6 +71,12 @@ export const rate: Field<number> = parsed(
   (text) => within(parseRateBitPerSec(text), 8, Number.MAX_SAFE_INTEGER),
 );
 
+/** What may be nothing for a while. */
+export const rateOrNone: Field<number> = parsed(
+  "a rate in bits per second, such as 200kbit, or 0bit",
+  (text) => (parseRateBitPerSec(text) === 0 ? 0 : rate.schema.safeParse(text).data),
+);
+
 export const size: Field<number> = parsed("a size in bytes, such as 1500, 16k or 1mb", (text) =>
   within(parseSizeBytes(text), 1, 0xffffffff),
 );

@@ -1,6 +1,6 @@
 import { CLASS_FIELDS, NUMBERED_FIELDS, type ReadShare } from "./class-fields.ts";
 import type { HfscCurve } from "./document.ts";
-import { duration, rate } from "./fields.ts";
+import { duration, rate, rateOrNone } from "./fields.ts";
 import { type Reader, readFields, readValue } from "./reader.ts";
 import type { SourceNode } from "./source-node.ts";
 
@@ -35,7 +35,11 @@ export const readHfscShare: ReadShare<{ curves: HfscCurve[] }> = (reader, node, 
   return { fields, own: { curves } };
 };
 
-const CURVE = { first: rate, for: duration("a time from 1ms to 60s, such as 10ms", 1, 60_000), after: rate };
+const CURVE = {
+  first: rateOrNone,
+  for: duration("a time from 1ms to 60s, such as 10ms", 1, 60_000),
+  after: rate,
+};
 
 /** `1mbit`, or `{ first: 4mbit, for: 10ms, after: 1mbit }`. */
 function readCurve(reader: Reader, node: SourceNode, curve: HfscCurve["curve"]): HfscCurve | undefined {

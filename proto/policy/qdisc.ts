@@ -1,6 +1,7 @@
+import { handleField } from "./class-fields.ts";
 import type { LeafQdisc } from "./document.ts";
 import { duration, type Field, optional, rate, size } from "./fields.ts";
-import { type Reader, readFields } from "./reader.ts";
+import { type Reader, readFields, readValue } from "./reader.ts";
 import { type SourceNode, shown } from "./source-node.ts";
 
 const KIND = "a kind of qdisc, such as sfq, fq_codel or pfifo";
@@ -24,6 +25,7 @@ const WORD = /^[A-Za-z0-9][A-Za-z0-9._:/%+,-]*$/;
 
 /**
  * `sfq`, or `{ kind: sfq, perturb: 10 }`: tc's own arguments by name; `true` is the name alone, a list several words.
+ * `handle` is the qdisc's own number.
  * `auto` is whatever is best on the server.
  */
 export function readQdisc(reader: Reader, node: SourceNode): LeafQdisc | undefined {
@@ -41,8 +43,13 @@ export function readQdisc(reader: Reader, node: SourceNode): LeafQdisc | undefin
     return undefined;
   }
   const args: string[] = [];
+  let handle: number | undefined;
   for (const [name, { key, value }] of node.kind === "map" ? node.fields : []) {
     if (name === "kind") continue;
+    if (name === "handle") {
+      handle = readValue(reader, value, handleField);
+      continue;
+    }
     if (kindNode.text === "auto")
       reader.problem(key, "auto takes no arguments: servers may differ in what it is", {
         found: name,
@@ -56,7 +63,7 @@ export function readQdisc(reader: Reader, node: SourceNode): LeafQdisc | undefin
     const words = argumentWords(reader, value);
     args.push(name, ...(words.length === 1 && words[0] === "true" ? [] : words));
   }
-  return { kind: kindNode.text, args };
+  return { kind: kindNode.text, args, ...(handle && { handle }) };
 }
 
 function argumentWords(reader: Reader, node: SourceNode): string[] {
@@ -87,6 +94,7 @@ export function readTbf(reader: Reader, node: SourceNode): LeafQdisc | undefined
     limit: optional(size),
     peakrate: optional(rate),
     mtu: optional(size),
+    handle: optional(handleField),
   });
   if (fields === undefined) return undefined;
   if ((fields.latency === undefined) === (fields.limit === undefined)) {
@@ -112,5 +120,6 @@ export function readTbf(reader: Reader, node: SourceNode): LeafQdisc | undefined
   return {
     kind: "tbf",
     args: words.flatMap(([name, value, unit]) => (value === undefined ? [] : [name, `${value}${unit}`])),
+    ...(fields.handle && { handle: fields.handle }),
   };
 }

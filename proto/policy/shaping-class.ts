@@ -1,4 +1,5 @@
 import { minorField, partOf, type ReadShare } from "./class-fields.ts";
+import { readFilters } from "./class-filter.ts";
 import type { ClassOf } from "./document.ts";
 import { type Reader, readMap } from "./reader.ts";
 import type { RuleNames } from "./rule-names.ts";
@@ -17,8 +18,8 @@ export interface DeviceScope {
 /** The classes of one qdisc. */
 export interface Level {
   device: DeviceScope;
-  /** the qdisc's own number; 1 on the device itself */
-  major: number;
+  /** the number of the class around; undefined on the device itself */
+  around: number | undefined;
   /** minor → the class that asks for it by `id` */
   ids: Map<number, string>;
   /** how many classes have been given a number of ours */
@@ -94,8 +95,9 @@ function readClass<Own>(
 
   const { matched, names } = level.device;
   const match = below === undefined ? readMatches(reader, partOf(node, "match"), matched, names) : [];
+  const filters = readFilters(reader, partOf(node, "filters"), matched, names.vars);
   const leafNode = below === undefined ? partOf(node, "leaf") : undefined;
-  const inside = leafNode && readInside(reader, leafNode, { device: level.device, major: handle });
+  const inside = leafNode && readInside(reader, leafNode, { device: level.device, around: handle });
   const children = below === undefined ? [] : readLevel(reader, below, level, share);
   return (
     read && {
@@ -106,6 +108,7 @@ function readClass<Own>(
       mark,
       isDefault: read.fields.default && below === undefined,
       match,
+      filters,
       ...inside,
       children,
       ...positionOf(key),
@@ -154,9 +157,10 @@ function takeMark(
  */
 function handleOf(reader: Reader, key: MapField["key"], name: string, minor: number, level: Level): number {
   const own = level.isBands ? minor << 4 : minor;
-  const handle = level.major === 1 ? own : (level.major << 8) | own;
+  const { around } = level;
+  const handle = around === undefined ? own : (around << 8) | own;
   const other = level.device.handles.get(handle);
-  const isTooLarge = level.major !== 1 && (level.major > 0xff || own > 0xff);
+  const isTooLarge = around !== undefined && (around > 0xff || own > 0xff);
   // in one qdisc two that ask for one number have had their problem
   if (isTooLarge || (other !== undefined && other.level !== level))
     reader.problem(

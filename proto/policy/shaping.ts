@@ -81,7 +81,7 @@ function readTree(
   const beside = Object.entries(head).flatMap(([name, value]) => (value === undefined ? [] : [name]));
   if (said.length !== 1 || (beside.length > 0 && classes === undefined)) {
     const found = said.join(" and ") || (beside.length === 0 ? "nothing" : `${beside.join(" and ")} alone`);
-    const expected = "classes (with kind, by or r2q, if you like), tbf or qdisc";
+    const expected = "classes (with kind, by or handle, if you like), tbf or qdisc";
     reader.problem(node, "a device has one tree of classes, or one qdisc", { found, expected });
     return undefined;
   }
@@ -98,7 +98,7 @@ function readTree(
       marks: new Map(),
       handles: new Map(),
     };
-    return readClassTree(reader, node, classes, head, { device, major: 1 });
+    return readClassTree(reader, node, classes, head, { device, around: undefined });
   }
   const single = tbf !== undefined ? readTbf(reader, tbf) : qdisc && readQdisc(reader, qdisc);
   return single && { kind: "single", qdisc: single, ...positionOf(node) };
@@ -122,6 +122,7 @@ function readIngress(reader: Reader, node: SourceNode, names: RuleNames): Shapin
     mark: FIRST_MINOR,
     isDefault: true,
     match: [],
+    filters: [],
     children: [],
     ...positionOf(node),
   };

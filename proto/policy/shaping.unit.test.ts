@@ -114,6 +114,62 @@ test("an hfsc has curves, a prio has bands, and a class may hold a tree of its o
   });
 });
 
+test("a class has filters in tc's own words", () => {
+  const shaped = shapingOf(`eth0:
+    classes:
+      web: { rate: 1mbit, filters: protocol ip prio 1 handle 80 fw }
+      rest: { rate: 1mbit, filters: [pref 2 u32 match ip dst $uplink match ip sport 80 0xffff at -14] }`);
+  expect(shaped?.egress).toMatchObject({
+    classes: [
+      { filters: [{ protocol: "ip", prio: 1, handle: "80", kind: "fw", args: [], line: 7, column: 36 }] },
+      {
+        filters: [
+          {
+            ...{ protocol: "all", prio: 2, kind: "u32" },
+            args: "match ip dst $uplink match ip sport 80 0xffff at -14".split(" "),
+          },
+        ],
+      },
+    ],
+  });
+});
+
+describe("what is no filter is refused at its word", () => {
+  test.each([
+    ["‸[]", "an empty list of filters"],
+    ["[‸{ fw: 80 }]", "this isn't a filter"],
+    ["protocol ip prio 1 ‸fw", "fw needs the mark that it leads to its class"],
+    ["protocol ip prio 1 handle ‸web fw", "bad value for handle"],
+    ["protocol ip prio 1 handle ‸1:2 u32 match u32 0 0", "bad value for handle"],
+    ["protocol ip prio ‸first handle 80 fw", "bad value for prio"],
+    ["protocol ip handle 80 fw‸", "prio is missing"],
+    ["protocol ip prio 1 ‸prio 2 handle 80 fw", "prio stands twice"],
+    ["protocol ip prio 1‸", "the kind of the filter is missing"],
+    ["protocol ip prio 1 handle 80 ‸basic", "bad value for the kind of the filter"],
+    ["protocol ip prio 1 handle 80 fw ‸flowid 1:10", "the flowid of a filter is told by where it stands"],
+    ["‸parent 1:0 protocol ip prio 1 handle 80 fw", "the parent of a filter is told by where it stands"],
+    ["prio 1 u32 match u32 0 0 ‸action drop", "a filter here leads to its class, and nothing else"],
+    ["prio 1 ‸u32", "a u32 without a match"],
+    ['prio 1 u32 match u32 0 ‸"0 0"', "tc can't take this as a filter's word"],
+    ["prio 1 u32 match ip dst ‸$nope", "undefined variable $nope"],
+  ])("%s", (filters, message) => {
+    expectRefusal(
+      policyWith(
+        `vars: { x: y }\nshaping:\n  eth0: { classes: { a: { rate: 1mbit, filters: ${filters} } } }`,
+      ),
+      message,
+    );
+  });
+  test("a mark on what comes in", () => {
+    expectRefusal(
+      policyWith(
+        "shaping: { eth0: { ingress: { classes: { a: { rate: 1mbit, filters: prio 1 handle 8 ‸fw } } } } }",
+      ),
+      "what comes in has met no rule yet that could mark it",
+    );
+  });
+});
+
 const MATCH = "classes: { a: { rate: 1mbit, match:";
 
 describe("what can't be shaped is refused where it stands", () => {
@@ -186,7 +242,25 @@ describe("what can't be shaped is refused where it stands", () => {
     ["eth0: { kind: ‸drr, classes: { a: { rate: 1mbit } } }", "bad value for kind"],
     ["eth0: { classes: { a: { rate: 1mbit } }, by: ‸luck }", "bad value for by"],
     ["eth0: ‸{ by: fw }", "a device has one tree of classes, or one qdisc"],
-    ["eth0: ‸{ kind: prio, r2q: 5, classes: { a: {}, b: {} } }", "prio has no r2q"],
+    ["eth0: { kind: prio, r2q: ‸5, classes: { a: {}, b: {} } }", "prio has no r2q"],
+    ["eth0: { kind: hfsc, direct_qlen: ‸5, classes: { a: { rate: 1mbit } } }", "hfsc has no direct_qlen"],
+    ["eth0: { priomap: ‸[0], classes: { a: { rate: 1mbit } } }", "htb has no priomap"],
+    [
+      "eth0: { kind: prio, priomap: ‸[0, 1], classes: { a: {}, b: {} } }",
+      "a priomap has a band for each of the 16 priorities",
+    ],
+    [
+      `eth0: { kind: prio, priomap: ‸[${"1, ".repeat(15)}2], classes: { a: {}, b: {} } }`,
+      "a priomap has a band for each of the 16 priorities",
+    ],
+    [
+      `eth0: { kind: prio, priomap: ‸[${"1, ".repeat(15)}0], classes: { a: { default: true }, b: {} } }`,
+      "priomap and a default class say two things of the same packets",
+    ],
+    ["eth0: { handle: ‸ffff, classes: { a: { rate: 1mbit } } }", "bad value for handle"],
+    ["eth0: { tbf: { rate: 1mbit, burst: 10k, limit: 10k, handle: ‸0 } }", "bad value for handle"],
+    ["eth0: { qdisc: { kind: sfq, handle: ‸80011 } }", "bad value for handle"],
+    ["eth0: ‸{ handle: 2, qdisc: sfq }", "a device has one tree of classes, or one qdisc"],
     ["eth0: { kind: prio, classes: ‸{ a: {} } }", "a prio has a class for each of its bands"],
     ["eth0: { kind: prio, classes: { a: { ‸rate: 1mbit }, b: {} } }", "unknown field rate"],
     ["eth0: { kind: prio, classes: { a: { ‸classes: { c: {} } }, b: {} } }", "unknown field classes"],

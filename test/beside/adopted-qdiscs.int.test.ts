@@ -1,23 +1,18 @@
-import { createOpenRoom } from "@sluice/agents/converge/rehearsal-room";
-import { createTcDriver } from "@sluice/agents/drivers/tc/driver";
 import { namedNamespace } from "@sluice/agents/exec/named-namespace";
-import { readPresent } from "@sluice/agents/present/present";
 import type { Agent } from "@sluice/agents/run/agent";
 import { agentEnvironment } from "@sluice/agents/run/agent-parts";
-import { createLook } from "@sluice/agents/run/look";
 import { uninstall } from "@sluice/agents/run/uninstall";
 import { openStateFolder } from "@sluice/agents/state/state-folder";
-import { createTrial } from "@sluice/agents/takeover/distrust";
-import { compile } from "@sluice/control/compile/compile";
-import { importPresent } from "@sluice/control/import/import-present";
+import { commandIn } from "@sluice/infra/net/namespace";
+import { startGuarded } from "@sluice/infra/process/guarded-child";
 import { waitUntil } from "@sluice/infra/process/wait-until";
 import type { Manifest } from "@sluice/proto/manifest/manifest";
-import { parsePolicy } from "@sluice/proto/policy/parse";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { startTestAgent } from "../agents/agent.ts";
 import { createFakeControl, type FakeControl } from "../agents/fake-link.ts";
 import { firewall } from "../agents/manifests.ts";
 import { createTestServer, type TestServer } from "../agents/server.ts";
+import { importedFrom } from "./imported.ts";
 
 /** An uplink shaped by hand becomes a policy's: the tree that stands is taken as it is, and given back as it is. */
 const WAIT_MS = 60_000;
@@ -30,7 +25,25 @@ const HTB = [
   "tc qdisc add dev eth0 parent 1:10 handle 10: pfifo limit 50",
   "tc qdisc add dev eth0 parent 1:20 handle 20: bfifo limit 20000",
 ].join(" && ");
-const TBF = "tc qdisc add dev eth0 root handle 1: tbf rate 1mbit burst 10k latency 50ms";
+const TBF = "tc qdisc add dev eth0 root tbf rate 1mbit burst 10k latency 50ms";
+/** The classic recipe on a kernel without `fw`: its classes as they are, by u32 filters or by rules that name the class. */
+const CLASSES = [
+  "tc qdisc add dev eth0 root handle 1: htb default 20",
+  "tc class add dev eth0 parent 1:0 classid 1:10 htb rate 200kbit ceil 200kbit prio 1 mtu 1500",
+  "tc class add dev eth0 parent 1:0 classid 1:20 htb rate 1024kbit ceil 1024kbit prio 2 mtu 1500",
+];
+const BY_U32 = [
+  ...CLASSES,
+  "tc filter add dev eth0 parent 1:0 protocol ip prio 1 u32 match ip sport 80 0xffff flowid 1:10",
+  "tc filter add dev eth0 parent 1:0 protocol ip prio 1 u32 match ip dst 192.0.2.0/28 match ip protocol 6 0xff flowid 1:10",
+  "tc filter add dev eth0 parent 1:0 protocol ipv6 prio 2 u32 match ip6 sport 80 0xffff flowid 1:10",
+  "tc filter add dev eth0 parent 1:0 protocol ip u32 match tcp dst 443 0xffff flowid 1:20",
+  "tc qdisc add dev eth0 parent 1:10 pfifo limit 50",
+].join(" && ");
+const BY_CLASSIFY = [
+  ...CLASSES,
+  "iptables-nft -t mangle -A OUTPUT -o eth0 -p tcp --sport 80 -j CLASSIFY --set-class 1:10",
+].join(" && ");
 
 let server: TestServer;
 let control: FakeControl;
@@ -48,24 +61,9 @@ afterEach(async () => {
   await server.remove();
 });
 
-async function imported() {
+function imported() {
   const live = namedNamespace(server.namespace, { env: { ...server.env, ...agentEnvironment() } });
-  const look = createLook({ live, version: "0", control: [], backend: "nft" });
-  const { facts } = await look();
-  const openRoom = createOpenRoom("nft", () => facts.devices);
-  const trial = createTrial({ live, openRoom }, createTcDriver());
-  const devices = facts.devices.map(({ name }) => name);
-  const present = await readPresent({ live, backend: "nft", devices, trial }, undefined);
-  const { text, left } = importPresent({ server: "web-1", policy: "web", present }, parsePolicy);
-  const compiledIn = (mode: string): Manifest => {
-    const parsed = parsePolicy(text.replace("mode: imported", `mode: ${mode}`));
-    if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
-    const assigned = [{ revision: 1, document: parsed.document }];
-    const result = compile({ assigned, server: { name: "web-1", labels: {} }, facts, lists: {} });
-    if (!result.ok) throw new Error(JSON.stringify(result.problems));
-    return result.manifest;
-  };
-  return { text, left, compiledIn };
+  return importedFrom(live, "nft");
 }
 
 async function issue(manifest: Manifest) {
@@ -79,15 +77,45 @@ async function issue(manifest: Manifest) {
 
 /** Text with every counter, and the bytes that each object has sent. */
 async function standing() {
-  const text = await server.sh("tc -s -d -r qdisc show dev eth0; tc -s -d -r class show dev eth0");
+  const text = await server.sh(
+    "tc -s -d -r qdisc show dev eth0; tc -s -d -r class show dev eth0; tc filter show dev eth0",
+  );
   const sent = [...text.matchAll(/^(qdisc|class) \S+ (\S+).*\n Sent (\d+) bytes/gm)];
   return {
     text: text
       .split("\n")
-      .filter((line) => /^(qdisc|class)/.test(line))
+      .filter((line) => /^(qdisc|class|filter| {2}match)/.test(line))
       .join("\n")
       .replace(/direct_packets_stat \d+ /, ""),
     sent: new Map(sent.map(([, object, id, bytes]) => [`${object} ${id}`, Number(bytes)])),
+  };
+}
+
+/** Without the numbers of u32 tables, which the kernel never gives twice. */
+function canonical({ text }: Awaited<ReturnType<typeof standing>>): string {
+  return text.replace(/\b8[0-9a-f]{2}:/g, "800:").replace(/\bht 8[0-9a-f]{2}\b/g, "ht 800");
+}
+
+/** Hears of every write to tc in the server; returns those on its eth0. */
+async function startTcMonitor(): Promise<() => Promise<string[]>> {
+  const monitor = startGuarded(commandIn(server.namespace, ["tc", "monitor"]));
+  let said = "";
+  monitor.stdout.on("data", (chunk) => {
+    said += chunk;
+  });
+  /** it tells of what was written before this was */
+  async function hears(): Promise<void> {
+    const before = said.length;
+    await waitUntil("tc monitor", WAIT_MS, async () => {
+      await server.sh("tc qdisc add dev peer0 root handle 9: pfifo && tc qdisc del dev peer0 root");
+      return said.slice(before).includes("dev peer0");
+    });
+  }
+  await hears();
+  return async () => {
+    await hears();
+    await monitor.stop();
+    return said.split("\n").filter((line) => line.includes("dev eth0"));
   };
 }
 
@@ -108,13 +136,16 @@ async function unchanged(before: Awaited<ReturnType<typeof standing>>) {
 
 test.each([
   ["a tree of classes", HTB],
-  ["one qdisc", TBF],
+  ["one qdisc, with a handle of tc's choice", TBF],
+  ["the classic recipe by u32 filters", BY_U32],
+  ["the classic recipe by rules with CLASSIFY", BY_CLASSIFY],
 ])(
   "%s is imported as it stands, adopted and given back with no byte of its counters lost",
   async (_, byHand) => {
     await server.sh(byHand);
     await send();
     const before = await standing();
+    const writes = await startTcMonitor();
     const { text, left, compiledIn } = await imported();
     expect(left).toEqual([]);
     expect(text).toContain("  - qdisc: eth0\n");
@@ -133,7 +164,7 @@ test.each([
     control.confirm = async () => ({ ok: true });
     expect(await issue(adopted)).toMatchObject({
       result: "confirmed",
-      taken: [{ what: "eth0/root" }],
+      taken: expect.arrayContaining([expect.objectContaining({ what: "eth0/root" })]),
     });
     expect(agent.status().differences).toEqual([]);
     await unchanged(before);
@@ -149,8 +180,34 @@ test.each([
     // what was given back can be taken again
     expect(await issue(adopted)).toMatchObject({ result: "confirmed" });
     await unchanged(before);
+    expect(await writes()).toEqual([]);
   },
 );
+
+test("what is missing or other in an adopted tree is seen and mended as it was", async () => {
+  await server.sh(BY_U32);
+  const stood = await standing();
+  const before = canonical(stood);
+  const leaf = /qdisc pfifo ([0-9a-f]+):/.exec(stood.text)?.[1] ?? "";
+  const { compiledIn } = await imported();
+  agent = await startTestAgent(server, control);
+  expect(await issue(compiledIn("enforce"))).toMatchObject({ result: "confirmed" });
+  for (const [vandal, what] of [
+    ["tc filter del dev eth0 parent 1: protocol ip prio 1", "eth0/filter/1:/1/::800"],
+    ["tc class change dev eth0 parent 1: classid 1:10 htb rate 300kbit", "eth0/class/1:10"],
+    [`tc qdisc change dev eth0 parent 1:10 handle ${leaf}: pfifo limit 7`, `eth0/qdisc/${leaf}:`],
+    [
+      "tc filter add dev eth0 parent 1: protocol ip prio 7 u32 match u32 0 0 flowid 1:20",
+      "eth0/filter/1:/7/::800",
+    ],
+  ]) {
+    await server.sh(vandal ?? "");
+    await waitUntil(`drift of ${what}`, WAIT_MS, () =>
+      control.drifts().some(({ differences }) => differences.some(({ object }) => object === what)),
+    );
+    await waitUntil(`${what} as it was`, WAIT_MS, async () => canonical(await standing()) === before);
+  }
+});
 
 test("adopted with rules beside it, it is left as it stands by uninstall, too", async () => {
   await server.sh(HTB);

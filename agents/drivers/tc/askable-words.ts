@@ -9,7 +9,12 @@ import { sizeOfTicks } from "./ticks.ts";
 export function askableWords(kind: string, words: readonly string[]): string[] {
   const exact = kind === "htb" ? htbWords(words) : kind === "tbf" ? tbfWords(words) : words;
   const written = readableWords(exact).map((word) => word.replace(/^(\d+)p$/, "$1")); // `limit 50p`
-  return kind === "u32" ? u32Words(written) : written;
+  return kind === "u32" ? u32Words(written) : kind === "flower" ? flowerWords(written) : written;
+}
+
+/** `eth_type ipv4` comes of the protocol */
+function flowerWords(words: readonly string[]): string[] {
+  return words.filter((word, index) => word !== "eth_type" && words[index - 1] !== "eth_type");
 }
 
 /** `key bkt 0 … match 00000016/0000ffff at 20` → `… match u32 0x00000016 0x0000ffff at 20` */

@@ -13,3 +13,12 @@ test("a tbf is asked for by its limit, of which its latency comes", () => {
   const said = "rate 1Mbit burst 10Kb/1 mpu 0b [00138800] lat 50ms limit 16490b linklayer ethernet";
   expect(asked("tbf", said)).toBe("rate 1Mbit burst 10240b limit 16490b");
 });
+
+test("a filter is asked for by its matches", () => {
+  expect(asked("u32", "key bkt 0 flowid 1:10 match 00500000/ffff0000 at nexthdr+0")).toBe(
+    "flowid 1:10 match u32 0x00500000 0xffff0000 at nexthdr+0",
+  );
+  expect(asked("flower", "classid 1:10 eth_type ipv4 ip_proto tcp dst_port 80")).toBe(
+    "classid 1:10 ip_proto tcp dst_port 80",
+  );
+});

@@ -17,11 +17,12 @@ export type HtbTree = Extract<ClassTree, { kind: "htb" }>;
 
 const DEFAULT_MTU_BYTES = 1500;
 const DEFAULT_R2Q = 10;
+const DIRECT_QLEN = 1000;
 const QUANTUM_MAX_BYTES = 200_000;
 
-export function htbArgs({ r2q }: HtbTree, fallback: number | undefined): string[] {
+export function htbArgs({ r2q, directQlen = DIRECT_QLEN }: HtbTree, fallback: number | undefined): string[] {
   const said = r2q === undefined ? [] : ["r2q", String(r2q)];
-  return ["default", (fallback ?? 0).toString(16), ...said, "direct_qlen", "1000"];
+  return ["default", (fallback ?? 0).toString(16), ...said, "direct_qlen", String(directQlen)];
 }
 
 export function htbClassArgs(shaped: HtbClass, r2q: number | undefined): string[] {

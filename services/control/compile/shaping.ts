@@ -1,7 +1,8 @@
 import { type Family, ifbDevice, policyChain } from "@sluice/proto/base/names";
 import type { Facts } from "@sluice/proto/manifest/facts";
-import type { ManifestDevice, ManifestRule, Origin, TcTree } from "@sluice/proto/manifest/manifest";
+import type { ManifestDevice, ManifestRule, Origin, TcFilter, TcTree } from "@sluice/proto/manifest/manifest";
 import type { PolicyShaping, ShapingTree } from "@sluice/proto/policy/document";
+import { classFilters } from "./class-filters.ts";
 import { listed, placeOf, type Reporter, type Spot } from "./findings.ts";
 import { renderRule } from "./firewall.ts";
 import { compareText } from "./input.ts";
@@ -91,22 +92,26 @@ function shapedTree(
 ): { tree: TcTree; rules: CompiledRule[] } {
   const { report } = scope;
   const { tree, leads } = buildTree(shaping, facts, at, report);
-  const first = leads.find(({ shaped }) => shaped.match.length > 0);
-  if (shaping.kind === "single" || first === undefined) return { tree, rules: [] };
-  const by = classifierFor(shaping.by, direction, facts, first.at, report);
-  switch (by) {
-    case undefined:
-      return { tree, rules: [] };
-    case "fw":
-    case "classify": {
-      const filters = by === "fw" ? markFilters(leads, families, report) : [];
-      return { tree: { ...tree, filters }, rules: leadRules(leads, by, device, scope) };
-    }
-    case "u32":
-    case "flower": {
-      const seen = direction === "ingress" ? "an ingress class" : `a class by ${by}`;
-      const filters = packetFilters(leads, by, seen, families, facts, report);
-      return { tree: { ...tree, filters }, rules: [] };
+  const { filters, rules } = matchesLead();
+  return { tree: { ...tree, filters: [...filters, ...classFilters(leads, filters, facts, report)] }, rules };
+
+  function matchesLead(): { filters: TcFilter[]; rules: CompiledRule[] } {
+    const first = leads.find(({ shaped }) => shaped.match.length > 0);
+    if (shaping.kind === "single" || first === undefined) return { filters: [], rules: [] };
+    const by = classifierFor(shaping.by, direction, facts, first.at, report);
+    switch (by) {
+      case undefined:
+        return { filters: [], rules: [] };
+      case "fw":
+      case "classify": {
+        const filters = by === "fw" ? markFilters(leads, families, report) : [];
+        return { filters, rules: leadRules(leads, by, device, scope) };
+      }
+      case "u32":
+      case "flower": {
+        const seen = direction === "ingress" ? "an ingress class" : `a class by ${by}`;
+        return { filters: packetFilters(leads, by, seen, families, facts, report), rules: [] };
+      }
     }
   }
 }

@@ -49,6 +49,95 @@ test("an hfsc has its default in the root and curves in its classes", () => {
   ]);
 });
 
+const CLASSIC = `
+    classes:
+      web: { rate: 200kbit, priority: 1, filters: protocol ip prio 1 handle 80 fw }
+      rest: { rate: 1024kbit, priority: 2, default: true }`;
+
+test("a class's filters are tc's own, with the parent and the class that they stand in", () => {
+  const { tree, rules } = made(CLASSIC, { filters: ["fw"] });
+  expect(tree.filters).toEqual(["1: ip 1 80 fw flowid 1:10"]);
+  expect(rules).not.toContain("SL-home-shape");
+  const { filters } = made(
+    `
+    by: u32
+    classes:
+      web:
+        rate: 1mbit
+        match: -p tcp --sport 80
+        filters:
+          - pref 1 u32 match ip sport 443 0xffff
+          - prio 4 protocol ip handle 800::1 u32 match ip dport 80 0xffff
+          - protocol ip prio 4 u32 match ip dport 443 0xffff
+      rest:
+        rate: 1mbit
+        default: true
+        filters: [protocol ipv6 prio 5 flower ip_proto tcp, prio 9 handle 0x2 matchall]
+        leaf: { kind: prio, handle: 8001, classes: { a: { filters: prio 1 u32 match u32 0 0 }, b: {} } }`,
+    {
+      filters: ["u32", "flower", "matchall"],
+    },
+  ).tree;
+  expect(filters?.slice(2)).toEqual([
+    "1: ip 4 800::1 u32 match ip dport 80 0xffff flowid 1:10",
+    "1: all 9 0x2 matchall classid 1:20",
+    "1: all 1 800::3 u32 match ip sport 443 0xffff flowid 1:10",
+    "1: ip 4 800::2 u32 match ip dport 443 0xffff flowid 1:10",
+    "8001: all 1 800::1 u32 match u32 0 0 flowid 8001:1",
+    "1: ipv6 5 1 flower ip_proto tcp classid 1:20",
+  ]);
+});
+
+test("a filter whose place is taken, or that the kernel lacks, is refused with its line", () => {
+  const refusals = (filters: string, capabilities: string[]) => {
+    const result = compiled(
+      `    classes:
+      web: { rate: 1mbit, match: -p tcp }
+      rest:
+        rate: 1mbit
+        filters: ${filters}`,
+      { filters: capabilities },
+    );
+    return result.ok
+      ? []
+      : result.problems.map(({ message, place }) => `${place?.line}:${place?.column} ${message}`);
+  };
+  const all = ["fw", "u32"];
+  expect(refusals("[protocol ip prio 1 handle 0x10 fw]", all)).toEqual([
+    "9:19 prio 1 has a filter of handle 0x10 already",
+  ]);
+  expect(refusals("[prio 1 handle 80 fw]", all)).toEqual([
+    "9:19 prio 1 holds fw filters of protocol ip here",
+  ]);
+  expect(refusals("[prio 9 u32 match u32 0 0, prio 9 handle 80 fw]", all)).toEqual([
+    "9:19 prio 9 holds fw filters of protocol all here",
+  ]);
+  expect(refusals("[prio 9 matchall]", all)).toEqual(["9:19 this kernel has no matchall filter"]);
+});
+
+test("a qdisc has the number that is asked for, and its classes with it", () => {
+  const { tree } = made(`
+    handle: 8001
+    direct_qlen: 3
+    classes:
+      web: { rate: 1mbit, leaf: { kind: sfq, handle: "8002:" } }
+      rest: { rate: 1mbit, default: true, leaf: { kind: prio, handle: 1, priomap: [${"0, ".repeat(15)}1], classes: { a: { leaf: pfifo }, b: {} } } }`);
+  expect(tree.qdiscs).toEqual([
+    "root 8001: htb default 20 direct_qlen 3",
+    "8001:10 8002: sfq limit 127 quantum 1514",
+    `8001:20 1: prio bands 2 priomap ${"0 ".repeat(15)}1`,
+    "1:1 2010: pfifo limit 1000",
+  ]);
+  expect(tree.classes?.map((line) => line.slice(0, 13))).toEqual(["8001: 8001:10", "8001: 8001:20"]);
+  expect(made("    qdisc: { kind: sfq, handle: 7 }").tree.qdiscs).toEqual([
+    "root 7: sfq limit 127 quantum 1514",
+  ]);
+  const twice = compiled(`
+    handle: 7
+    classes: { web: { rate: 1mbit, leaf: { kind: sfq, handle: 7 } } }`);
+  expect(twice).toMatchObject({ ok: false, problems: [{ message: expect.stringContaining("7: is taken") }] });
+});
+
 test("a prio makes its bands by itself; what nothing leads to one goes to the default, else to the last", () => {
   const bands = (first: string, last: string) =>
     made(`

@@ -115,6 +115,7 @@ export function shapedClass(
     mark: minor,
     isDefault: false,
     match: [],
+    filters: [],
     children: [],
     line: 30,
     column: 7,

@@ -8,7 +8,8 @@ import { prioArgs } from "./prio.ts";
 import { checkQdisc, chosenQdisc, qdiscArgs } from "./qdisc.ts";
 
 /**
- * A tree of a policy as tc takes it: the root `1:`, its classes, parents first, what stands inside of each.
+ * A tree of a policy as tc takes it: the root (`1:` unless the policy says another number), its classes, parents first, what
+ * stands inside of each.
  *
  * A class may hold a tree of its own. What leads a packet there leads it to the class first, then on in the inner tree:
  * so a lead names a class in each qdisc on the way.
@@ -33,7 +34,7 @@ export interface BuiltTree {
   leads: Lead[];
 }
 
-export const ROOT_HANDLE = "1:";
+const ROOT = 1;
 
 interface Place {
   parent: string;
@@ -44,7 +45,8 @@ interface Place {
 }
 
 export function buildTree(tree: ShapingTree, facts: Facts, at: Spot, report: Reporter): BuiltTree {
-  const root: Place = { parent: "root", handle: ROOT_HANDLE, way: [], at };
+  const number = (tree.kind === "single" ? tree.qdisc.handle : tree.handle) ?? ROOT;
+  const root: Place = { parent: "root", handle: handleText(number), way: [], at };
   if (tree.kind === "single") {
     const spot = { line: tree.line, column: tree.column, path: at.path };
     const qdisc = chosenQdisc(tree.qdisc, facts, spot, report);
@@ -52,7 +54,7 @@ export function buildTree(tree: ShapingTree, facts: Facts, at: Spot, report: Rep
     return { tree: { ...EMPTY, qdiscs: [qdiscAt(root, qdisc.kind, qdiscArgs(qdisc), report)] }, leads: [] };
   }
   const built = buildClasses(tree, root, facts, report);
-  checkNumbers(built.leads, report);
+  checkNumbers(built.leads, number, report);
   return built;
 }
 
@@ -70,7 +72,7 @@ function buildClasses(tree: ClassTree, place: Place, facts: Facts, report: Repor
   const leads: Lead[] = [];
   checkClasses(placed, report);
   for (const { shaped, classid, at } of placed) {
-    const inside = { parent: classid, handle: `${shaped.handle.toString(16)}:`, at };
+    const inside = { parent: classid, handle: handleText(insideHandle(shaped)), at };
     const way = [...place.way, { qdisc: place.handle, classid }];
     if (shaped.leaf !== undefined) {
       const spot = { ...at, path: `${at.path}.leaf` };
@@ -126,7 +128,7 @@ function ofKind(
       };
     }
     case "prio": // makes its classes by itself
-      return { rootArgs: prioArgs(tree.classes), placed: placeClasses(tree.classes, place), classes: [] };
+      return { rootArgs: prioArgs(tree), placed: placeClasses(tree.classes, place), classes: [] };
   }
 }
 
@@ -167,12 +169,22 @@ function checkClasses(placed: readonly PlacedClass[], report: Reporter): void {
   }
 }
 
+/** The number of what stands inside of a class. */
+function insideHandle({ leaf, inside, handle }: ShapingClass): number {
+  return leaf?.handle ?? inside?.handle ?? handle;
+}
+
+function handleText(number: number): string {
+  return `${number.toString(16)}:`;
+}
+
 /** Class ids, marks, and the numbers of what stands inside. */
-function checkNumbers(leads: readonly Lead[], report: Reporter): void {
+function checkNumbers(leads: readonly Lead[], root: number, report: Reporter): void {
   const seen = new Map<string, string>();
-  const taken = new Set([0x1, 0xffff]);
+  const taken = new Set([root, 0xffff]);
   for (const { shaped, way, at } of leads) {
-    const { name, mark, handle } = shaped;
+    const { name, mark } = shaped;
+    const handle = insideHandle(shaped);
     for (const [what, number] of [
       ["minor", way.at(-1)?.classid],
       ["mark", mark],
@@ -188,7 +200,7 @@ function checkNumbers(leads: readonly Lead[], report: Reporter): void {
     if (taken.has(handle))
       report.problem(
         at,
-        `the class ${name} can't have a leaf qdisc: its handle ${handle.toString(16)}: is taken`,
+        `the class ${name} can't have a leaf qdisc: its handle ${handleText(handle)} is taken`,
         { expected: "another number" },
       );
     taken.add(handle);

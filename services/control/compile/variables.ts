@@ -72,14 +72,18 @@ export function substituteVariables(
   function fillWords(words: readonly string[], at: Spot): string[] {
     return words.map((word) => fill(word, at));
   }
-  function fillQdisc({ kind, args }: LeafQdisc, at: Spot): LeafQdisc {
-    return { kind, args: fillWords(args, at) };
+  function fillQdisc(qdisc: LeafQdisc, at: Spot): LeafQdisc {
+    return { ...qdisc, args: fillWords(qdisc.args, at) };
   }
   function fillClass<Own>(shaped: ClassOf<Own>, path: string): ClassOf<Own> {
     const own = `${path}.${shaped.name}`;
     return {
       ...shaped,
       match: shaped.match.map((rule) => fillRule(rule, `${own}.match`)),
+      filters: shaped.filters.map((filter) => ({
+        ...filter,
+        args: fillWords(filter.args, { line: filter.line, column: filter.column, path: `${own}.filters` }),
+      })),
       leaf:
         shaped.leaf &&
         fillQdisc(shaped.leaf, { line: shaped.line, column: shaped.column, path: `${own}.leaf` }),

@@ -72,6 +72,9 @@ export function importPresent(of: ImportOf, parsePolicy: ParsePolicy): ImportRes
   }
 }
 
+/** Qdiscs that stand beside a device's root. */
+const INCOMING = new Set(["ingress", "clsact"]);
+
 function leaveOne(left: Map<string, string>, name: string, why: string): boolean {
   if (left.has(name)) return false;
   left.set(name, why);
@@ -101,9 +104,10 @@ function assemble(
     }),
   );
   const shapings = present.qdiscs.map((qdisc) => {
-    const why = except.leftDevices.get(qdisc.device);
+    const { device, kind, tree } = qdisc;
+    const why = tree && except.leftDevices.get(device);
     const shaped: Shaped = why === undefined ? shapingOf(qdisc) : { ok: false, why };
-    return { device: qdisc.device, shaped };
+    return { device, what: `${INCOMING.has(kind) ? kind : "qdisc"} of ${device}`, shaped };
   });
   const inUse = present.sets.filter(({ name }) => used.has(name));
   return {
@@ -134,9 +138,7 @@ function assemble(
           ? []
           : [{ what: `set ${name}`, why: `${why}; rules refer to it as it stands` }];
       }),
-      ...shapings.flatMap(({ device, shaped }) =>
-        shaped.ok ? [] : [{ what: `qdisc of ${device}`, why: shaped.why }],
-      ),
+      ...shapings.flatMap(({ what, shaped }) => (shaped.ok ? [] : [{ what, why: shaped.why }])),
     ],
   };
 }

@@ -1,149 +1,180 @@
-import { parseRateBitPerSec } from "@sluice/proto/base/units";
-import type { TcClass, TcQdisc, TcTree } from "@sluice/proto/manifest/manifest";
+import type { TcFilter, TcQdisc, TcTree } from "@sluice/proto/manifest/manifest";
+import { FILTER_KINDS } from "@sluice/proto/policy/document";
 import type { Present } from "@sluice/proto/wire/present";
+import { type StandingClass, type StandingTree, standingTree } from "./standing-classes.ts";
+import { fieldsOf, majorOf, minorOf, quoted } from "./tc-words.ts";
 
 /**
  * A device's tree as its `shaping`, or why not. Pure.
  *
- * Every number that tc prints is said, every handle is the one that stands: what a policy can't say so is left, whole. A
- * class's mtu is not printed, and counts for nothing where both bursts are said.
+ * Every number that tc prints is said, every handle is the one that stands, every filter stands in its class in tc's own
+ * words: what a policy can't say so is left, whole.
  */
 export type StandingQdisc = Present["qdiscs"][number];
 export type Shaped = { ok: true; lines: string[] } | { ok: false; why: string };
 
-/** What every policy's htb has. */
-const ROOT = "1:";
-const DIRECT_QLEN = "1000";
+const ROOT = 1;
 
 export function shapingOf({ kind, handle, tree, untold }: StandingQdisc): Shaped {
-  if (tree === undefined) return left(untold ?? `its agent tells no more than ${kind} ${handle}`);
-  const [root] = tree.qdiscs.filter(({ parent }) => parent === "root");
-  if (root === undefined || handle !== ROOT)
-    return left(`the handle of its ${kind} is ${handle}, and a policy's is ${ROOT}`);
-  if (tree.filters.length > 0)
-    return left(`filters lead to its classes (${tree.filters[0]?.kind}), which can't be imported yet`);
-  if (kind === "htb") return htbOf(root, tree);
-  if (tree.qdiscs.length > 1 || tree.classes.length > 0)
-    return left(`a ${kind} with classes can't be imported yet`);
-  return singleOf(root);
-}
-
-function left(why: string): Shaped {
-  return { ok: false, why };
-}
-
-function singleOf({ kind, args }: TcQdisc): Shaped {
-  const said = pairs(args);
-  if (said === undefined) return left(`its words can't be told apart: ${args.join(" ")}`);
-  if (kind === "tbf") return { ok: true, lines: [`tbf: { ${said.join(", ")} }`] };
-  return { ok: true, lines: [`qdisc: { ${[`kind: ${kind}`, ...said].join(", ")} }`] };
-}
-
-function htbOf(root: TcQdisc, { qdiscs, classes }: TcTree): Shaped {
-  const { default: fallback = "0", r2q = "10", direct_qlen, ...other } = optionsOf(root.args) ?? { odd: "" };
-  if (Object.keys(other).length > 0) return left(`htb with ${root.args.join(" ")} can't be said`);
-  if (direct_qlen !== DIRECT_QLEN)
-    return left(`its direct_qlen is ${direct_qlen}, and a policy's is ${DIRECT_QLEN}`);
-  const minor = Number.parseInt(fallback.replace(/^0x/, ""), 16);
-  const taken = classes.find(({ classid }) => minorOf(classid) === minor);
-  const isInner = classes.some(({ parent }) => parent === taken?.classid);
-  if (minor !== 0 && (taken === undefined || isInner))
-    return left(`its default is 1:${minor.toString(16)}, which is no class that could have packets`);
+  const root = tree?.qdiscs.find(({ parent }) => parent === "root");
+  if (tree === undefined || root === undefined)
+    return { ok: false, why: untold ?? `its agent tells no more than ${kind} ${handle}` };
   const odd: string[] = [];
-  const linesUnder = (parent: string, indent: string): string[] =>
-    classes
-      .filter((one) => one.parent === parent)
-      .sort((a, b) => minorOf(a.classid) - minorOf(b.classid))
-      .flatMap((one) => {
-        const below = linesUnder(one.classid, `${indent}    `);
-        const leaves = qdiscs.filter((qdisc) => qdisc.parent === one.classid);
-        const said = [
-          ...shareOf(one, odd),
-          ...(one === taken ? ["default: true"] : []),
-          ...leaves.flatMap((leaf) => leafOf(leaf, one, odd)),
-        ];
-        const name = `class-${one.classid.slice(ROOT.length)}`;
-        if (below.length === 0) return [`${indent}${name}: { ${said.join(", ")} }`];
-        return [
-          `${indent}${name}:`,
-          ...said.map((line) => `${indent}  ${line}`),
-          `${indent}  classes:`,
-          ...below,
-        ];
-      });
-  const lines = linesUnder(root.handle, "  ");
-  if (classes.length === 0) return left("it has no class");
-  const placed = lines.filter((line) => /^ +class-/.test(line)).length;
-  if (placed !== classes.length || qdiscs.some(({ parent }) => !isPlaced(parent, classes)))
-    odd.push("part of it hangs on nothing that a policy has");
-  const [first] = odd;
-  if (first !== undefined) return left(first);
-  return { ok: true, lines: [...(r2q === "10" ? [] : [`r2q: ${r2q}`]), "classes:", ...lines] };
+  const survey: Survey = { tree, told: new Set(), odd: (why) => odd.push(why) };
+  const { isTree, fields, blocks } = qdiscParts(root, ROOT, undefined, survey);
+  const [why = untoldPart(survey)] = odd;
+  if (why !== undefined) return { ok: false, why };
+  if (isTree) return { ok: true, lines: [...fields, ...blocks] };
+  const [first = "", ...rest] = fields;
+  const lines = root.kind === "tbf" ? [`tbf: { ${rest.join(", ")} }`] : [`qdisc: ${flow([first, ...rest])}`];
+  return { ok: true, lines };
 }
 
-function isPlaced(parent: string, classes: readonly TcClass[]): boolean {
-  return parent === "root" || classes.some(({ classid }) => classid === parent);
+interface Survey {
+  tree: TcTree;
+  /** what of the tree has been said */
+  told: Set<object>;
+  odd(why: string): void;
 }
 
-const SHARE: Readonly<Record<string, string>> = {
-  prio: "priority",
-  rate: "rate",
-  ceil: "ceil",
-  burst: "burst",
-  cburst: "cburst",
-  quantum: "quantum",
-};
-
-function shareOf({ classid, kind, args }: TcClass, odd: string[]): string[] {
-  const options = optionsOf(args);
-  const unknown = Object.keys(options ?? {}).filter((name) => SHARE[name] === undefined);
-  const { rate, burst, cburst } = options ?? {};
-  if (kind !== "htb" || unknown.length > 0 || !(rate && burst && cburst) || !parseRateBitPerSec(rate))
-    odd.push(`the class ${classid} can't be said: ${kind} ${args.join(" ")}`);
-  return [
-    `id: '${classid.slice(ROOT.length)}'`,
-    ...Object.entries(options ?? {}).map(([name, value]) => `${SHARE[name]}: ${value}`),
-  ];
+/** What a map of YAML has: fields that stand on one line each, and blocks of lines. */
+interface Parts {
+  fields: string[];
+  blocks: string[];
 }
 
-function leafOf({ handle, kind, args }: TcQdisc, { classid }: TcClass, odd: string[]): string[] {
-  const said = pairs(args);
-  if (handle !== `${classid.slice(ROOT.length)}:`)
-    odd.push(`the ${kind} in ${classid} has the handle ${handle}, and a policy's is that of its class`);
-  if (said === undefined) odd.push(`the words of the ${kind} in ${classid} can't be told apart`);
-  return [`leaf: { ${[`kind: ${kind}`, ...(said ?? [])].join(", ")} }`];
-}
-
-function minorOf(classid: string): number {
-  return Number.parseInt(classid.slice(classid.indexOf(":") + 1), 16);
-}
-
-/** `limit 50 ecn` → `limit: '50'`, `ecn: true`; undefined where a name stands twice or a value without one. */
-function pairs(args: readonly string[]): string[] | undefined {
-  const options = optionsOf(args);
-  return (
-    options &&
-    Object.entries(options).map(([name, value]) => {
-      const words = value.split(" ").filter((word) => word !== "");
-      if (words.length === 0) return `${name}: true`;
-      const [only] = words;
-      return words.length === 1
-        ? `${name}: '${only}'`
-        : `${name}: [${words.map((word) => `'${word}'`).join(", ")}]`;
-    })
-  );
-}
-
-function optionsOf(args: readonly string[]): Record<string, string> | undefined {
-  const options: Record<string, string> = {};
-  let name: string | undefined;
-  for (const word of args) {
-    if (/^[a-z][a-z0-9_]*$/.test(word)) {
-      if (Object.hasOwn(options, word)) return undefined;
-      name = word;
-      options[name] = "";
-    } else if (name === undefined || /['\\\s]/.test(word)) return undefined;
-    else options[name] = `${options[name]} ${word}`.trim();
+/** `number` is the handle that a policy gives it unless told, `around` that of the class it is in. */
+function qdiscParts(
+  qdisc: TcQdisc,
+  number: number,
+  around: number | undefined,
+  survey: Survey,
+): Parts & { isTree: boolean } {
+  const { tree, told, odd } = survey;
+  const { kind, handle, args } = qdisc;
+  told.add(qdisc);
+  const own = majorOf(handle) === number ? [] : [`handle: '${handle.slice(0, -1)}'`];
+  const isLedTo =
+    tree.filters.some(({ parent }) => parent === handle) ||
+    tree.qdiscs.some(({ parent }) => parent.startsWith(handle));
+  const classes = tree.classes.filter(({ classid }) => classid.startsWith(handle));
+  const standing = standingTree(qdisc, classes, isLedTo, odd);
+  if (standing === undefined) {
+    const said = fieldsOf(args);
+    if (said === undefined) odd(`the words of ${kind} ${handle} can't be told apart: ${args.join(" ")}`);
+    return { isTree: false, fields: [`kind: ${kind}`, ...own, ...(said ?? [])], blocks: [] };
   }
-  return options;
+  for (const one of classes) told.add(one);
+  if (standing.classes.length === 0) odd(`the ${kind} ${handle} has no class`);
+  const lines = classLines(handle, { qdisc, standing, around, survey });
+  const placed = lines.placed.size;
+  if (placed < standing.classes.length) odd("part of it hangs on nothing that a policy has");
+  checkDefault(qdisc, standing, odd);
+  return {
+    isTree: true,
+    fields: [...standing.fields, ...own],
+    blocks: ["classes:", ...indented(lines.lines)],
+  };
+}
+
+interface Level {
+  qdisc: TcQdisc;
+  standing: StandingTree;
+  around: number | undefined;
+  survey: Survey;
+}
+
+function classLines(parent: string, level: Level): { lines: string[]; placed: Set<StandingClass> } {
+  const { qdisc, standing, around, survey } = level;
+  const placed = new Set<StandingClass>();
+  const lines = standing.classes
+    .filter((one) => one.parent === parent)
+    .sort((a, b) => minorOf(a.classid) - minorOf(b.classid))
+    .flatMap((one) => {
+      placed.add(one);
+      const below = classLines(one.classid, level);
+      for (const child of below.placed) placed.add(child);
+      const minor = minorOf(one.classid);
+      const own = qdisc.kind === "prio" ? minor << 4 : minor;
+      const number = around === undefined ? own : (around << 8) | own;
+      const inside = insideParts(one.classid, number, survey);
+      return entry(one.name, {
+        fields: [...one.fields, ...(minor === standing.fallback ? ["default: true"] : []), ...inside.fields],
+        blocks: [
+          ...filterLines(qdisc, one.classid, survey),
+          ...inside.blocks,
+          ...(below.lines.length > 0 ? ["classes:", ...indented(below.lines)] : []),
+        ],
+      });
+    });
+  return { lines, placed };
+}
+
+function insideParts(classid: string, number: number, survey: Survey): Parts {
+  const inside = survey.tree.qdiscs.find(({ parent }) => parent === classid);
+  if (inside === undefined) return { fields: [], blocks: [] };
+  const { isTree, fields, blocks } = qdiscParts(inside, number, number, survey);
+  if (!isTree) return { fields: [`leaf: ${flow(fields)}`], blocks: [] };
+  return { fields: [], blocks: ["leaf:", ...indented([...fields, ...blocks])] };
+}
+
+function filterLines({ handle }: TcQdisc, classid: string, { tree, told }: Survey): string[] {
+  const own = tree.filters.filter(
+    (one) =>
+      one.parent === handle && leadsTo(one) === classid && FILTER_KINDS.some((kind) => kind === one.kind),
+  );
+  for (const one of own) told.add(one);
+  return own.length === 0 ? [] : ["filters:", ...own.map((one) => `  - ${quoted(filterText(one))}`)];
+}
+
+function filterText({ protocol, prio, handle, kind, args }: TcFilter): string {
+  const at = args.findIndex(isToClass);
+  const rest = args.filter((_, index) => index !== at && index !== at + 1);
+  const place = handle.replace(/^::/, "800::"); // as tc shows the first table
+  return ["protocol", protocol, "prio", prio, "handle", place, kind, ...rest].join(" ");
+}
+
+function leadsTo({ args }: TcFilter): string | undefined {
+  const at = args.findIndex(isToClass);
+  return at < 0 ? undefined : args[at + 1];
+}
+
+function isToClass(word: string): boolean {
+  return word === "flowid" || word === "classid";
+}
+
+function checkDefault({ handle }: TcQdisc, { classes, fallback }: StandingTree, odd: Survey["odd"]): void {
+  if (fallback === undefined) return;
+  const taken = classes.find(({ classid }) => minorOf(classid) === fallback);
+  const isInner = classes.some(({ parent }) => parent === taken?.classid);
+  if (taken === undefined || isInner)
+    odd(`its default is ${handle}${fallback.toString(16)}, which is no class that could have packets`);
+}
+
+/** What of the tree no policy could say. */
+function untoldPart({ tree, told }: Survey): string | undefined {
+  const filter = tree.filters.find((one) => !told.has(one));
+  if (filter !== undefined) {
+    const { kind, parent, prio } = filter;
+    const what = `the ${kind} filter of prio ${prio} on ${parent}`;
+    const to = leadsTo(filter);
+    return to === undefined ? `${what} leads to no class` : `${what} leads to ${to} as no policy can say it`;
+  }
+  const part = [...tree.classes, ...tree.qdiscs].find((one) => !told.has(one));
+  if (part === undefined) return undefined;
+  const id = "classid" in part ? `class ${part.classid}` : part.handle;
+  return `${part.kind} ${id} hangs on ${part.parent}, and a policy has nothing there`;
+}
+
+function entry(name: string, { fields, blocks }: Parts): string[] {
+  if (blocks.length === 0) return [`${name}: ${flow(fields)}`];
+  return [`${name}:`, ...indented([...fields, ...blocks])];
+}
+
+function flow(fields: readonly string[]): string {
+  return fields.length === 0 ? "{}" : `{ ${fields.join(", ")} }`;
+}
+
+function indented(lines: readonly string[]): string[] {
+  return lines.map((line) => `  ${line}`);
 }
