@@ -53,6 +53,8 @@ export interface Database extends AsyncDisposable {
   readonly schema: string;
   /** A further client of its own on the same schema, for who must be able to break it off. Its user ends it. */
   client(options: ClientOptions): Sql;
+  /** Further connections to it that find tables of the schema `other` before its own. Their user closes them. */
+  behind(other: string): Database;
   /** Lets what is under way end (5 s), then closes. */
   close(): Promise<void>;
 }
@@ -71,7 +73,21 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
   const schema = options.schema ?? "sluice";
   if (!/^[a-z_][a-z0-9_]{0,62}$/.test(schema))
     throw new Error(`${schema} can't be the name of a Postgres schema`);
+  const database = open(url, schema, schema, options);
+  try {
+    await waitForPostgres(database.sql, {
+      log: options.log ?? silent,
+      waitMs: options.waitMs,
+      signal: options.signal,
+    });
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+  return database;
+}
 
+function open(url: string, schema: string, searchPath: string, options: ConnectOptions): Database {
   function client({ max, name, statementTimeoutMs, idleTimeoutMs, onClose }: ClientOptions): Sql {
     return postgres(url, {
       ...(options.host === undefined ? {} : { host: options.host }),
@@ -85,7 +101,7 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
       onnotice: () => {},
       connection: {
         application_name: name,
-        search_path: schema,
+        search_path: searchPath,
         statement_timeout: statementTimeoutMs,
         lock_timeout: 10_000,
         idle_in_transaction_session_timeout: 30_000,
@@ -104,15 +120,6 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
   async function close(): Promise<void> {
     await Promise.all([transactions.close(), sql.end({ timeout: 5 })]);
   }
-  try {
-    await waitForPostgres(sql, {
-      log: options.log ?? silent,
-      waitMs: options.waitMs,
-      signal: options.signal,
-    });
-  } catch (error) {
-    await close();
-    throw error;
-  }
-  return { sql, db: drizzle(sql), schema, client, close, [Symbol.asyncDispose]: close };
+  const behind = (other: string) => open(url, schema, `${other}, ${searchPath}`, options);
+  return { sql, db: drizzle(sql), schema, client, behind, close, [Symbol.asyncDispose]: close };
 }

@@ -1,12 +1,11 @@
-import { messageOf, SluiceError } from "@sluice/proto/base/errors";
-import { sql } from "drizzle-orm";
-import type { Database, Tx } from "../connect.ts";
+import { SluiceError } from "@sluice/proto/base/errors";
+import type { Database } from "../connect.ts";
 import { isPassing } from "../faults.ts";
 import { follow } from "../log/follow.ts";
 import { readPage } from "../log/read.ts";
-import type { StoredEvent } from "../log/stored-event.ts";
-import { type Upcast, upcastEvent } from "../log/upcast-events.ts";
+import type { Upcast } from "../log/upcast-events.ts";
 import { type Logger, silent } from "../logger.ts";
+import { applyEvent, ProjectionStopped } from "./apply.ts";
 import { lockCheckpoint, moveCheckpoint, readCheckpoint } from "./checkpoint.ts";
 import type { Projection } from "./projection.ts";
 
@@ -17,20 +16,8 @@ import type { Projection } from "./projection.ts";
  * 2. Any number of processes may run the same projection: the checkpoint row is locked, so one applies at a time.
  * 3. Events of unknown types are skipped. One that can't be read or applied stops its projection exactly before it
  *    (ProjectionStopped); the others go on.
- * 4. A rebuild is one transaction: readers see the old rows until the new ones are all there. It holds the
- *    checkpoint as long as it lasts, so the projection stands still meanwhile.
+ * 4. Tables may be swapped for others that were made beside them (rebuild.ts): their checkpoint moves with them.
  */
-export class ProjectionStopped extends SluiceError {
-  readonly seq: number;
-
-  constructor(projection: string, { seq, type }: StoredEvent, cause: unknown) {
-    const message = `projection ${projection} stopped before event ${seq} (${type}): ${messageOf(cause)}`;
-    super("INTERNAL", message, { cure: "mend the projection, then start again", cause });
-    this.name = "ProjectionStopped";
-    this.seq = seq;
-  }
-}
-
 export interface ProjectorOptions {
   projections: readonly Projection[];
   upcast: Upcast;
@@ -71,24 +58,6 @@ export class Projector {
       const position = await this.#catchUp(projection);
       if (position < seq) throw new Error(`event ${seq} isn't in the log, which ends at ${position}`);
     }, wanted);
-  }
-
-  /** Empties the projection's tables and makes them again from the first event on. */
-  async rebuild(name: string): Promise<void> {
-    const projection = this.#named(name);
-    await this.#database.db.transaction(async (tx) => {
-      await tx.execute(sql`set local idle_in_transaction_session_timeout = 0`);
-      await tx.execute(sql`set local lock_timeout = 0`);
-      await lockCheckpoint(tx, name);
-      for (const table of projection.tables) await tx.delete(table);
-      for (let position = 0; ; ) {
-        const page = await readPage(tx, position, this.#batchSize);
-        for (const stored of page) await this.#apply(tx, projection, stored);
-        position = page.at(-1)?.seq ?? position;
-        if (page.length < this.#batchSize) return moveCheckpoint(tx, name, position);
-      }
-    });
-    this.#log.info({ projection: name }, "rebuilt");
   }
 
   /** Keeps the projections up with the log until the signal; rejects when one stops. */
@@ -144,7 +113,7 @@ export class Projector {
         position = await lockCheckpoint(tx, projection.name);
         const page = await readPage(tx, position, limit);
         for (const stored of page) {
-          await this.#apply(tx, projection, stored);
+          await applyEvent(tx, projection, stored, this.#upcast);
           applied += 1;
         }
         position = page.at(-1)?.seq ?? position;
@@ -154,15 +123,6 @@ export class Projector {
     } catch (error) {
       if (error instanceof ProjectionStopped) return { position, applied, stoppedBy: error };
       throw error;
-    }
-  }
-
-  async #apply(tx: Tx, projection: Projection, stored: StoredEvent): Promise<void> {
-    try {
-      const event = upcastEvent(stored, this.#upcast);
-      if (event) await projection.apply(tx, event);
-    } catch (error) {
-      throw isPassing(error) ? error : new ProjectionStopped(projection.name, stored, error);
     }
   }
 

@@ -3,8 +3,12 @@ import { messageOf } from "@sluice/proto/base/errors";
 import { pino } from "pino";
 import type { Listen } from "./api/http.ts";
 import { startControl } from "./control.ts";
+import { rebuildTables } from "./start/rebuild-tables.ts";
 
 const HELP = `sluice-control: the central service
+
+  sluice-control          serves until it is told to stop
+  sluice-control rebuild  makes the tables beside the log again from its events, and ends; control may run meanwhile
 
   DATABASE_URL            Postgres (needed)
   NATS_URL                NATS, several by comma (nats://127.0.0.1:4222)
@@ -19,7 +23,8 @@ const HELP = `sluice-control: the central service
   --agent-endpoint IP:PORT  control and NATS as agents reach them; may be given several times
 `;
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     listen: { type: "string", multiple: true, default: ["127.0.0.1:7070"] },
     "state-dir": { type: "string", default: process.env.SLUICE_STATE_DIR ?? "/var/lib/sluice/control" },
@@ -51,19 +56,29 @@ const stopping = new AbortController();
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stopping.abort());
 
 try {
+  const [verb = "serve", ...more] = positionals;
+  if (more.length > 0 || !["serve", "rebuild"].includes(verb))
+    throw new Error(`there is no ${positionals.join(" ")}: see sluice-control --help`);
   if (!DATABASE_URL) throw new Error("DATABASE_URL is needed: the Postgres that keeps the event log");
-  const control = await startControl({
+  const common = {
     databaseUrl: DATABASE_URL,
     databaseHost: values["database-host"],
     schema: values.schema,
+    log,
+    signal: stopping.signal,
+  };
+  if (verb === "rebuild") {
+    await rebuildTables(common);
+    process.exit(0);
+  }
+  const control = await startControl({
+    ...common,
     natsUrls: NATS_URL.split(","),
     listens: values.listen.map(parseListen),
     stateDir: values["state-dir"],
     agentNatsUrls: values["agent-nats"],
     agentEndpoints: values["agent-endpoint"],
     adminToken: SLUICE_ADMIN_TOKEN,
-    log,
-    signal: stopping.signal,
   });
   await new Promise<void>((resolve) => {
     if (stopping.signal.aborted) resolve();

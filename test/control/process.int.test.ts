@@ -29,27 +29,21 @@ let agent: AgentLink;
 const closing: (() => Promise<unknown>)[] = [];
 
 function startControlProcess(): GuardedChild {
-  const child = startGuarded(
-    [
-      ...[
-        process.execPath,
-        main,
-        "--state-dir",
-        join(folder, "state"),
-        "--listen",
-        url.replace("http://", ""),
-      ],
-      ...["--listen", `unix:${join(folder, "control.sock")}`, "--agent-endpoint", "127.0.0.1:4222"],
-    ],
-    {
-      env: {
-        PATH: process.env.PATH,
-        DATABASE_URL: postgres.url,
-        NATS_URL: nats.url,
-        SLUICE_ADMIN_TOKEN: ADMIN,
-      },
+  return startMain([
+    ...["--state-dir", join(folder, "state"), "--listen", url.replace("http://", "")],
+    ...["--listen", `unix:${join(folder, "control.sock")}`, "--agent-endpoint", "127.0.0.1:4222"],
+  ]);
+}
+
+function startMain(args: readonly string[]): GuardedChild {
+  const child = startGuarded([process.execPath, main, ...args], {
+    env: {
+      PATH: process.env.PATH,
+      DATABASE_URL: postgres.url,
+      NATS_URL: nats.url,
+      SLUICE_ADMIN_TOKEN: ADMIN,
     },
-  );
+  });
   child.stdout.resume();
   child.stderr.resume();
   return child;
@@ -175,6 +169,15 @@ test("Postgres going away and coming back loses nothing that was acknowledged", 
   });
   expect(rev).toBe(3);
   expect(await client.audit.verify.query()).toMatchObject({ ok: true });
+});
+
+test("its tables are rebuilt beside it while it serves", async () => {
+  const before = await client.lists.show.query({ list: "early" });
+  const { code } = await startMain(["rebuild"]).exited;
+  expect(code).toBe(0);
+  expect(await client.lists.show.query({ list: "early" })).toEqual(before);
+  expect(await client.lists.change.mutate({ list: "early", add: ["203.0.113.4"] })).toMatchObject({ rev: 4 });
+  expect((await startMain(["rebuilt"]).exited).code).toBe(1);
 });
 
 test("SIGTERM ends it cleanly, also with a subscription open", async () => {

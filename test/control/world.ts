@@ -157,6 +157,9 @@ export async function startWorld(databaseUrl: string) {
       return await client.plans.show.query({ plan });
     },
 
+    /** A connection to control's database. */
+    connect: () => connect(databaseUrl, { schema }),
+
     /** Control stops, and another one starts on the same database; `meanwhile` is done to it in between. */
     async restart(meanwhile?: (database: Database) => Promise<void>): Promise<void> {
       await control.close();

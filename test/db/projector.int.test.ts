@@ -1,13 +1,11 @@
-import type { Database } from "@sluice/db/connect";
 import { readCheckpoint } from "@sluice/db/projections/checkpoint";
 import type { Projection } from "@sluice/db/projections/projection";
 import { Projector } from "@sluice/db/projections/projector";
 import { type PostgresServer, startPostgres } from "@sluice/infra/fixtures/postgres";
 import { upcast } from "@sluice/proto/events/upcast";
-import { eq, sql } from "drizzle-orm";
-import { bigint, pgTable, text } from "drizzle-orm/pg-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { appendAll, freshLog, newEvent } from "./log-fixture.ts";
+import { created, exampleLog, exampleLists as lists, retired, rows } from "./example-projection.ts";
+import { appendAll, newEvent } from "./log-fixture.ts";
 
 let server: PostgresServer;
 beforeAll(async () => {
@@ -15,49 +13,8 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-// The worked example: which lists there are, and which event each came from.
-const listTable = pgTable("example_lists", {
-  name: text().primaryKey(),
-  createdSeq: bigint("created_seq", { mode: "number" }).notNull(),
-});
-
-const lists: Projection = {
-  name: "example-lists",
-  tables: [listTable],
-  async apply(tx, event) {
-    switch (event.type) {
-      case "ListCreated":
-        await tx.insert(listTable).values({ name: event.data.list, createdSeq: event.seq });
-        return;
-      case "ListRetired":
-        await tx.delete(listTable).where(eq(listTable.name, event.data.list));
-        return;
-    }
-  },
-};
-
-function created(list: string) {
-  return newEvent({ type: "ListCreated", data: { list, families: [4], description: "" } });
-}
-
-function retired(list: string) {
-  return newEvent({ type: "ListRetired", data: { list } });
-}
-
-async function exampleLog() {
-  const log = await freshLog(server.url);
-  await log.database.sql`create table example_lists (name text primary key, created_seq bigint not null)`;
-  return log;
-}
-
-async function rows({ db }: Database) {
-  return (await db.select().from(listTable).orderBy(listTable.name)).map(
-    (row) => `${row.name}@${row.createdSeq}`,
-  );
-}
-
 test("catching up applies every known event once and in order, and skips unknown types", async () => {
-  await using log = await exampleLog();
+  await using log = await exampleLog(server.url);
   const { database } = log;
   const projector = new Projector(database, { projections: [lists], upcast, batchSize: 2 });
   await appendAll(log.appender, "x", [
@@ -74,7 +31,7 @@ test("catching up applies every known event once and in order, and skips unknown
 });
 
 test("an event that can't be applied stops its projection before it, with neither rows nor checkpoint moved, and the others go on", async () => {
-  await using log = await exampleLog();
+  await using log = await exampleLog(server.url);
   const { database } = log;
   const seen: number[] = [];
   const watching: Projection = {
@@ -107,7 +64,7 @@ test("an event that can't be applied stops its projection before it, with neithe
 });
 
 test("a known event that can't be read stops it, by seq", async () => {
-  await using log = await exampleLog();
+  await using log = await exampleLog(server.url);
   const projector = new Projector(log.database, { projections: [lists], upcast });
   await appendAll(log.appender, "x", [created("a"), newEvent({ type: "ListCreated", data: { list: 7 } })]);
   await expect(projector.catchUp()).rejects.toMatchObject({ name: "ProjectionStopped", seq: 2 });
@@ -115,7 +72,7 @@ test("a known event that can't be read stops it, by seq", async () => {
 });
 
 test("several processes that apply at once apply each event once", async () => {
-  await using log = await exampleLog();
+  await using log = await exampleLog(server.url);
   const { database } = log;
   const projectors = Array.from(
     { length: 4 },
@@ -132,7 +89,7 @@ test("several processes that apply at once apply each event once", async () => {
 });
 
 test("what was just appended is there after waitFor, and a seq that doesn't exist is an error", async () => {
-  await using log = await exampleLog();
+  await using log = await exampleLog(server.url);
   const { database } = log;
   const projector = new Projector(database, { projections: [lists], upcast });
   await Promise.all(
@@ -146,7 +103,7 @@ test("what was just appended is there after waitFor, and a seq that doesn't exis
 });
 
 test("catching up while a run is under way includes what that run has already read past", async () => {
-  await using log = await exampleLog();
+  await using log = await exampleLog(server.url);
   const { database } = log;
   const reached = Promise.withResolvers<void>();
   const released = Promise.withResolvers<void>();
@@ -170,7 +127,7 @@ test("catching up while a run is under way includes what that run has already re
 });
 
 test("following keeps up until the signal", async () => {
-  await using log = await exampleLog();
+  await using log = await exampleLog(server.url);
   const ends = new AbortController();
   const applied = Promise.withResolvers<void>();
   const watched: Projection = {
@@ -189,27 +146,4 @@ test("following keeps up until the signal", async () => {
   await following;
   await projector.waitFor(2);
   expect(await rows(log.database)).toEqual(["a@1", "b@2"]);
-});
-
-test("a rebuild makes the same rows again, and readers see the old ones until then", async () => {
-  await using log = await exampleLog();
-  const { database } = log;
-  await appendAll(log.appender, "x", [created("a"), created("b"), retired("a"), created("c")]);
-  const during: string[][] = [];
-  let rebuilding = false;
-  const watched: Projection = {
-    ...lists,
-    async apply(tx, event) {
-      await lists.apply(tx, event);
-      if (rebuilding) during.push(await rows(database));
-    },
-  };
-  const projector = new Projector(database, { projections: [watched], upcast, batchSize: 2 });
-  await projector.catchUp();
-  await database.db.execute(sql`insert into example_lists values ('stray', 0)`);
-  rebuilding = true;
-  await projector.rebuild(lists.name);
-  expect(during).toEqual(Array.from({ length: 4 }, () => ["b@2", "c@4", "stray@0"]));
-  expect(await rows(database)).toEqual(["b@2", "c@4"]);
-  expect(await readCheckpoint(database.db, lists.name)).toBe(4);
 });

@@ -1,0 +1,40 @@
+import { connect } from "@sluice/db/connect";
+import { migrate } from "@sluice/db/migrate";
+import { control } from "@sluice/db/projections/control";
+import { type Rebuilt, rebuild } from "@sluice/db/projections/rebuild";
+import { upcast } from "@sluice/proto/events/upcast";
+import type { Logger } from "../context/services.ts";
+
+export interface RebuildTablesOptions {
+  databaseUrl: string;
+  databaseHost?: string | undefined;
+  schema?: string | undefined;
+  log: Logger;
+  signal: AbortSignal;
+}
+
+const TOLD_EVERY_MS = 5_000;
+
+/** Makes control's tables again from the log, whether or not control runs meanwhile. */
+export async function rebuildTables(options: RebuildTablesOptions): Promise<Rebuilt> {
+  const { databaseUrl, databaseHost, schema, log, signal } = options;
+  await using database = await connect(databaseUrl, {
+    ...(schema !== undefined && { schema }),
+    ...(databaseHost !== undefined && { host: databaseHost }),
+    ...{ signal, log },
+    max: 4,
+  });
+  await migrate(database, { log });
+  const began = performance.now();
+  let toldAt = began;
+  return await rebuild(database, control, {
+    ...{ upcast, log, signal },
+    onProgress(seq, head) {
+      const now = performance.now();
+      if (now - toldAt < TOLD_EVERY_MS) return;
+      toldAt = now;
+      const eventsPerSec = Math.round(seq / ((now - began) / 1000));
+      log.info({ seq, head, eventsPerSec }, "rebuilding");
+    },
+  });
+}
