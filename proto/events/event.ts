@@ -7,8 +7,8 @@ import { applyStats, culprit, refusal, takenOver } from "../wire/report.ts";
 /**
  * Every event there is: one recorded decision or outcome. The log is the truth, every table beside it can be rebuilt.
  *
- * A stored event is never changed. When a type's shape must change, its `schemaVersion` goes up here, an upcaster is
- * added in `upcast.ts`, and a fixture of the old version is kept in its test.
+ * A stored event is never changed. When a type's shape must change, its number in SCHEMA_VERSIONS goes up, an upcaster is
+ * added in `upcast.ts`, and examples of the new version in `stored/examples.ts`; those of the old one stay.
  *
  * Streams: `policy-NAME`, `server-NAME`, `plan-ID`, `rollout-ID`, `list-NAME`, `fleet`.
  */

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { SluiceError } from "../base/errors.ts";
 import type { SluiceEvent } from "./event.ts";
-import { eventData, isEventType } from "./event.ts";
+import { eventData, isEventType, SCHEMA_VERSIONS } from "./event.ts";
 
 type Upcaster = (data: unknown) => unknown;
 
@@ -14,6 +14,13 @@ const UPCASTERS: Readonly<Record<string, Readonly<Record<number, Upcaster>>>> = 
  */
 export function upcast(type: string, schemaVersion: number, data: unknown): SluiceEvent | undefined {
   if (!isEventType(type)) return undefined;
+  const today = SCHEMA_VERSIONS[type] ?? 1;
+  if (schemaVersion > today) {
+    throw new SluiceError(
+      "INTERNAL",
+      `a stored ${type} has version ${schemaVersion}; this one knows ${today}`,
+    );
+  }
   let current = data;
   for (let version = schemaVersion; UPCASTERS[type]?.[version]; version += 1) {
     current = UPCASTERS[type]?.[version]?.(current);
