@@ -93,6 +93,8 @@ export const labelServerView = z.strictObject({
   labels,
   /** the generation that the change led to, absent where what the server holds stays the same */
   generation: z.int().optional(),
+  /** the generation under way, after which what the server holds is made anew with these labels */
+  waitsFor: z.int().optional(),
   /** why what it holds couldn't be made anew with these labels; it keeps what it holds */
   problem: z.string().optional(),
 });

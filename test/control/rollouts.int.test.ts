@@ -362,6 +362,68 @@ test("a label or a fact that changes a server's manifest is told to that server 
   expect((await world.client.assignments.ls.query({ server: "s2" }))[0]).toMatchObject({ cause: "facts" });
 });
 
+/** What a server says when it has lost IPv6: its manifest comes out another. */
+const withoutIpv6 = (server: string) => {
+  const facts = factsOf(server);
+  return {
+    kind: "facts",
+    facts: { ...facts, capabilities: { ...facts.capabilities, ipv6: false } },
+  } as const;
+};
+
+test("a fact or a label that changes in mid-rollout waits until the generation that is under way has its outcome", async () => {
+  const vars = "vars: { port: { value: 80, labels: { size=big: 81 } } }\n";
+  await world.apply(vars + portPolicy("a", 80).replace("--dport 80", "--dport $port"));
+  const { rollout } = await world.client.rollouts.start.mutate({ policy: "a" });
+  const first = await world.told("s1", 1);
+  await world.told("s2", 1);
+  await world.report("s1", withoutIpv6("s1"));
+  const labelled = await world.client.servers.label.mutate({ server: "s2", set: { size: "big" } });
+  expect(labelled).toMatchObject({ waitsFor: 1 });
+  expect(await asksToKeep("s1", first)).toEqual({ ok: true });
+  for (const server of ["s1", "s2", "s3"]) await world.outcome(server, 1, "confirmed");
+  expect(await world.rolledOut(rollout)).toMatchObject({ state: "completed", confirmed: 3 });
+  await world.told("s1", 2);
+  expect(world.link.blobs.get((await world.told("s2", 2)).manifest.digest)).toContain("--dport 81");
+  expect(world.link.desired.get("s3")?.generation).toBe(1);
+  const causes = ["s1", "s2"].map(async (server) => {
+    const [assignment] = await world.client.assignments.ls.query({ server });
+    return assignment?.cause;
+  });
+  expect(await Promise.all(causes)).toEqual(["facts", "labels"]);
+});
+
+test("a fact that changed in mid-rollout is told after the way back from a refusal, once", async () => {
+  await holdingA();
+  await world.apply(portPolicy("a", 8080));
+  const { rollout } = await world.client.rollouts.start.mutate({ policy: "a", servers: ["s1"] });
+  await world.told("s1", 2);
+  await world.report("s1", withoutIpv6("s1"));
+  await world.outcome("s1", 2, "refused", "no such match");
+  expect(await world.rolledOut(rollout)).toMatchObject({ state: "halted" });
+  await world.outcome("s1", 3, "confirmed"); // what it held before
+  await world.outcome("s1", 4, "refused", "no such match"); // the same without IPv6
+  await world.outcome("s1", 5, "confirmed");
+  expect(await assignedTo("s1")).toEqual([{ policy: "a", revision: 1 }]);
+  expect((await world.client.servers.show.query({ server: "s1" })).generation).toBe(5);
+});
+
+test("a server that had its time and says what it is meanwhile is told at once", async () => {
+  await holdingA();
+  await world.apply(portPolicy("a", 8080));
+  const { rollout } = await world.client.rollouts.start.mutate({ policy: "a", servers: ["s1"] });
+  await world.told("s1", 2);
+  world.pass(3_600_000);
+  expect(await world.rolledOut(rollout)).toMatchObject({ state: "halted" });
+  await world.told("s1", 3);
+  world.pass(3_600_000);
+  await waitUntil("its time to be over", 30_000, async () => {
+    await world.report("s1", { kind: "facts", facts: factsOf("s1") });
+    await world.report("s1", withoutIpv6("s1"));
+    return world.link.desired.get("s1")?.generation === 4;
+  });
+});
+
 /** A server asks, as it does after it has applied. */
 function asksToKeep(server: string, { epoch, generation, manifest: { digest } }: DesiredEnvelope) {
   return world.link.linkIn().onConfirm(server, { epoch, generation, digest, phase: "confirm", reach: [] });

@@ -97,6 +97,9 @@ export function addServerCommands(program: Command): void {
       print(terminal, view, () => [
         `${view.server}: ${labelsText(view.labels) || "no labels"}`,
         ...(view.generation === undefined ? [] : [`what it holds changes: generation ${view.generation}`]),
+        ...(view.waitsFor === undefined
+          ? []
+          : [`what it holds changes once generation ${view.waitsFor} has its outcome`]),
         ...(view.problem === undefined ? [] : [`it keeps what it holds: ${view.problem}`]),
       ]);
     },

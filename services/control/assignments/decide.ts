@@ -39,6 +39,34 @@ export function decideAssignment(state: ServerState, wanted: Wanted): SluiceEven
   ];
 }
 
+export type Anew = { kind: "decided"; events: SluiceEvent[] } | { kind: "waits"; generation: number };
+
+/**
+ * The same assignment, made anew after facts or labels changed. A generation that is under way comes to its end first: a
+ * newer one would have it undone and done again. Not so one that `hadItsTime`, from which nothing may ever be heard.
+ * After an outcome, which may be that of what was made anew, the manifest that failed last isn't tried again.
+ */
+export function decideAnew(
+  state: ServerState,
+  {
+    after,
+    hadItsTime,
+    ...made
+  }: Omit<Wanted, "cause" | "rollout"> & { after: "facts" | "labels" | "outcome"; hadItsTime: boolean },
+): Anew {
+  const { newest, failed } = state;
+  if (made.manifest === newest?.manifest || (after === "outcome" && made.manifest === failed))
+    return { kind: "decided", events: [] };
+  if (newest !== undefined && newest.outcome === undefined && !hadItsTime)
+    return { kind: "waits", generation: newest.generation };
+  const changed = made.factsDigest === newest?.factsDigest ? "labels" : "facts";
+  const cause = after === "outcome" ? changed : after;
+  return {
+    kind: "decided",
+    events: decideAssignment(state, { ...made, cause, rollout: rolloutUnderWay(state) }),
+  };
+}
+
 /**
  * After a server refused or undid a generation, what it is assigned must be what it holds again: its last confirmed
  * content, as the next generation. Nothing where it was told something newer meanwhile, or where the content that
@@ -99,7 +127,7 @@ export function decideOutcome(state: ServerState, outcome: Outcome): SluiceEvent
 }
 
 /** The rollout that a server still owes an outcome to: whatever it is told meanwhile goes on under it. */
-export function rolloutUnderWay({ newest }: ServerState): string | undefined {
+function rolloutUnderWay({ newest }: ServerState): string | undefined {
   return newest?.outcome === undefined ? newest?.rollout : undefined;
 }
 

@@ -1,8 +1,8 @@
 import type { SluiceEvent } from "@sluice/proto/events/event";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { given } from "../context/entity.ts";
 import { serverEntity } from "../servers/state.ts";
-import { decideAssignment, decideOutcome, decideRevert, rolloutUnderWay, withPolicy } from "./decide.ts";
+import { decideAnew, decideAssignment, decideOutcome, decideRevert, withPolicy } from "./decide.ts";
 
 const EMPTY = { manifest: "nothing", factsDigest: "" };
 const REFUSAL = { step: "rehearse" as const, reason: "no such match" };
@@ -122,11 +122,59 @@ test("who holds a generation has left those before it behind", () => {
   expect(state.held?.generation).toBe(2);
 });
 
-test("while a rollout is owed an outcome, what the server is told goes on under it", () => {
-  const told = given(serverEntity, [ADDED, decided(1, 1, { rollout: "r-1" })]);
-  expect(rolloutUnderWay(told)).toBe("r-1");
-  const done = given(serverEntity, [ADDED, decided(1, 1, { rollout: "r-1" }), confirmed(1, 1)]);
-  expect(rolloutUnderWay(done)).toBeUndefined();
+describe("made anew after facts or labels changed", () => {
+  const told = [ADDED, decided(1, 1, { rollout: "r-1" })];
+  const { cause: _, ...same } = wanted(1);
+  const other = { ...same, manifest: "m1 on other facts", factsDigest: "g" };
+  const afterFacts = { after: "facts", hadItsTime: false } as const;
+  const afterOutcome = { after: "outcome", hadItsTime: false } as const;
+  const anew = (history: readonly SluiceEvent[], made: Parameters<typeof decideAnew>[1]) =>
+    decideAnew(given(serverEntity, history), made);
+
+  test("a generation that is under way is not superseded: what is made anew waits for its outcome", () => {
+    expect(anew(told, { ...other, ...afterFacts })).toEqual({ kind: "waits", generation: 1 });
+  });
+
+  test.each([
+    ["confirmed", [...told, confirmed(1, 1)]],
+    ["refused", [...told, refused(1, 1)]],
+  ])("once it is %s it is decided, under no rollout", (_, history) => {
+    const { events } = { events: [], ...anew(history, { ...other, ...afterOutcome }) };
+    expect(events).toMatchObject([{ data: { generation: 2, manifest: other.manifest, cause: "facts" } }]);
+    expect(events[0]?.data).not.toHaveProperty("rollout");
+  });
+
+  test("labels are named as its cause where the facts are the same", () => {
+    const made = { ...other, factsDigest: "f", ...afterOutcome };
+    expect(anew([...told, confirmed(1, 1)], made)).toMatchObject({ events: [{ data: { cause: "labels" } }] });
+  });
+
+  test("where the manifest comes out the same nothing waits", () => {
+    expect(anew(told, { ...same, ...afterFacts })).toEqual({ kind: "decided", events: [] });
+  });
+
+  test("a server that had its time is not waited for; what it is told goes on under the rollout", () => {
+    expect(anew(told, { ...other, ...afterFacts, hadItsTime: true })).toMatchObject({
+      events: [{ data: { generation: 2, rollout: "r-1" } }],
+    });
+  });
+
+  test("what failed is not tried again after the way back from it, for ever; after new facts it is", () => {
+    const event = { type: "AssignmentDecided", data: { server: "s1", generation: 2, ...other } } as const;
+    const failed = { server: "s1", generation: 2, manifest: other.manifest, refusal: REFUSAL };
+    const history: SluiceEvent[] = [
+      ...told,
+      confirmed(1, 1),
+      { ...event, data: { ...event.data, cause: "facts" } },
+      { type: "ServerRefused", data: failed },
+      decided(3, 1),
+      confirmed(3, 1),
+    ];
+    expect(anew(history, { ...other, ...afterOutcome })).toEqual({ kind: "decided", events: [] });
+    expect(anew(history, { ...other, ...afterFacts })).toMatchObject({
+      events: [{ data: { generation: 4 } }],
+    });
+  });
 });
 
 test("one policy moves, the others stay, sorted by name", () => {

@@ -21,7 +21,7 @@ export async function thawFleet(ctx: Context, { reason }: { reason: string }): P
   });
   const servers = await allServers(ctx);
   await sideBySide(servers, 8, ({ server }) =>
-    reconsider(ctx, server, { cause: "facts", reason: "thawed: its facts or labels may have changed" }),
+    reconsider(ctx, server, { after: "facts", reason: "thawed: its facts or labels may have changed" }),
   );
   return await showFleet(ctx);
 }

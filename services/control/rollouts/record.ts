@@ -1,6 +1,7 @@
 import { streamOf } from "@sluice/proto/events/event";
 import type { Report, ReportBody } from "@sluice/proto/wire/report";
 import { decideOutcome } from "../assignments/decide.ts";
+import { reconsider } from "../assignments/reconsider.ts";
 import { revertAssignment } from "../assignments/revert.ts";
 import { execute, load } from "../context/execute.ts";
 import { asSluice, type Context } from "../context/services.ts";
@@ -12,7 +13,8 @@ type OutcomeBody = Extract<ReportBody, { kind: "outcome" }>;
 
 /**
  * A server says what came of a generation. Recorded once, however often it says so; what follows from it (the old
- * content back after a failure, the rollout's next step) is made again each time, in case it was cut short before.
+ * content back after a failure, the rollout's next step, facts and labels that changed meanwhile) is made again each
+ * time, in case it was cut short before.
  */
 export async function recordOutcome(
   asked: Context,
@@ -43,4 +45,6 @@ export async function recordOutcome(
     await revertAssignment(ctx, { server, failed: generation, rollout, reason });
   }
   if (rollout !== undefined) await advanceRollout(ctx, rollout);
+  const reason = `its facts or labels changed while generation ${generation} was under way`;
+  await reconsider(asked, server, { after: "outcome", reason });
 }

@@ -8,7 +8,7 @@ import type { Context } from "../context/services.ts";
 import { decideLabel, mustExist } from "./decide.ts";
 import { serverEntity } from "./state.ts";
 
-/** Changes labels; where that changes what the server must hold, it is told so at once. */
+/** Changes labels; where that changes what the server must hold, it is told so, once no generation is under way. */
 export async function labelServer(
   ctx: Context,
   { server, set, unset, reason }: z.output<typeof labelServerInput>,
@@ -22,11 +22,12 @@ export async function labelServer(
       return decideLabel(before, { set, unset });
     },
   });
-  const result = await reconsider(ctx, server, { cause: "labels", reason });
+  const result = await reconsider(ctx, server, { after: "labels", reason });
   return {
     server,
     labels: { ...state.labels },
     ...(result.kind === "decided" ? { generation: result.generation } : {}),
+    ...(result.kind === "waits" ? { waitsFor: result.generation } : {}),
     ...(result.kind === "refused" ? { problem: result.problems.map(formatProblem).join("\n") } : {}),
   };
 }

@@ -14,14 +14,14 @@ export async function recordFacts(ctx: Context, server: string, facts: Facts): P
   const at = ctx.clock.now().toISOString();
   const stored = await factsOf(ctx, server);
   ctx.protected.learn(server, facts);
-  if (stored?.digest !== digest) {
-    const result = await reconsider(ctx, server, { cause: "facts", reason: "its facts changed", facts });
-    if (result.kind === "refused") {
-      ctx.log.warn(
-        { server, problems: result.problems },
-        "what it holds can't be made anew with its new facts",
-      );
-    }
+  const occasion = { after: "facts", reason: "its facts changed" } as const;
+  const isNew = stored?.digest !== digest;
+  const result = isNew ? await reconsider(ctx, server, { ...occasion, facts }) : undefined;
+  if (result?.kind === "refused") {
+    ctx.log.warn(
+      { server, problems: result.problems },
+      "what it holds can't be made anew with its new facts",
+    );
   }
   await ctx.database.db.insert(factsTable).values({ digest, facts }).onConflictDoNothing();
   const row = { digest, at };
@@ -29,4 +29,6 @@ export async function recordFacts(ctx: Context, server: string, facts: Facts): P
     .insert(serverFactsTable)
     .values({ server, ...row })
     .onConflictDoUpdate({ target: serverFactsTable.server, set: row });
+  // the outcome it waits for may have come before the facts could be found
+  if (result?.kind === "waits") await reconsider(ctx, server, occasion);
 }

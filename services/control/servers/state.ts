@@ -22,6 +22,8 @@ export interface ServerState {
   held?: Generation | undefined;
   /** what it held before that: where a revert on the server itself leads */
   heldBefore?: Generation | undefined;
+  /** the manifest that it refused or undid last */
+  failed?: string | undefined;
   /** generations without an outcome, oldest first */
   open: readonly Generation[];
   drift?: { at: string; seq: number; fingerprint: string } | undefined;
@@ -56,9 +58,9 @@ function evolve(state: ServerState, event: SeenEvent): ServerState {
     case "ServerConfirmed":
       return confirmed(state, event.data.generation);
     case "ServerRefused":
-      return failed(state, event.data.generation, "refused");
+      return failed(state, event.data, "refused");
     case "ServerReverted":
-      return failed(state, event.data.generation, "reverted");
+      return failed(state, event.data, "reverted");
     case "ServerPaused":
       return { ...state, pausedUntil: event.data.until };
     case "ServerResumed":
@@ -85,10 +87,14 @@ function confirmed(state: ServerState, generation: number): ServerState {
   return { ...state, ...withOutcome(state, generation, "confirmed"), ...now, open };
 }
 
-function failed(state: ServerState, generation: number, outcome: OutcomeResult): ServerState {
+function failed(
+  state: ServerState,
+  { generation, manifest }: Pick<Generation, "generation" | "manifest">,
+  outcome: OutcomeResult,
+): ServerState {
   const open = state.open.filter((other) => other.generation !== generation);
   const gone = state.held?.generation === generation ? { held: state.heldBefore, heldBefore: undefined } : {};
-  return { ...state, ...withOutcome(state, generation, outcome), ...gone, open };
+  return { ...state, ...withOutcome(state, generation, outcome), ...gone, open, failed: manifest };
 }
 
 function withOutcome({ newest }: ServerState, generation: number, outcome: OutcomeResult) {
