@@ -118,7 +118,7 @@ export async function converge(
     if (!isEmpty(plan) || handover.taking.length > 0)
       inTheWay = await step("preflight", async () => [
         ...parts.preflight(target, before?.target, have),
-        ...(await parts.takeover.distrust(handover)),
+        ...(await parts.takeover.distrust(handover, target)),
       ]);
   } catch (error) {
     // a lock that is held or a tool that hangs may be gone in a moment

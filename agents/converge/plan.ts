@@ -33,7 +33,7 @@ export async function plan(
   const differences = diffAll(parts.drivers, target, rehearsed.want, have);
   const inTheWay = [
     ...parts.preflight(target, before?.target, have),
-    ...(await parts.takeover.distrust(handover)),
+    ...(await parts.takeover.distrust(handover, target)),
   ];
   const refusal: Refusal | undefined =
     inTheWay.length === 0 ? undefined : { step: "preflight", reason: inTheWay.join("; ") };

@@ -1,6 +1,6 @@
 import { FAMILIES } from "@sluice/proto/base/names";
 import { type ManifestTakeover, TABLES, type TcTree } from "@sluice/proto/manifest/manifest";
-import { type Claimed, claimedOf, claimsIn } from "../drivers/iptables/claims.ts";
+import { type Claimed, type ClaimedRule, claimedOf, claimsIn } from "../drivers/iptables/claims.ts";
 import { type IptablesSnapshot, tableKey } from "../drivers/iptables/snapshot.ts";
 import type { IptablesBackend } from "../drivers/iptables/tools.ts";
 import { askableWords } from "../drivers/tc/askable-words.ts";
@@ -19,15 +19,24 @@ export function standingRules(
     TABLES.flatMap((table) => {
       const have = tables.get(tableKey(family, table));
       const earlier: Claimed[] = [];
-      return claimsIn(takeover, family, table).flatMap((claim) => {
+      const claims = claimsIn(takeover, family, table);
+      const whole = claimedOf(claims, have);
+      return claims.flatMap((claim) => {
         const all = claimedOf([claim], have);
-        const own = all && without(all, earlier);
+        const own = all && without(withPlaces(all, whole), earlier);
         if (own === undefined) return [];
         earlier.push(own);
         return [{ kind: "rules" as const, claim: claimKey(claim), backend, ...own }];
       });
     }),
   );
+}
+
+/** Where each rule stands among those that stay once all claims are taken. */
+function withPlaces(claimed: Claimed, whole: Claimed | undefined): Claimed {
+  const placed = (rule: ClaimedRule) =>
+    whole?.rules.find(({ chain, index }) => chain === rule.chain && index === rule.index) ?? rule;
+  return { ...claimed, rules: claimed.rules.map(placed) };
 }
 
 function without(claimed: Claimed, earlier: readonly Claimed[]): Claimed | undefined {

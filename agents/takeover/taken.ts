@@ -15,7 +15,14 @@ export const taken = z.discriminatedUnion("kind", [
     family: familyNumber,
     table: tableName,
     policies: z.array(z.strictObject({ hook: z.string(), have: z.string(), want: z.string() })),
-    rules: z.array(z.strictObject({ chain: z.string(), index: z.int().min(0), rule: z.string() })),
+    rules: z.array(
+      z.strictObject({
+        chain: z.string(),
+        index: z.int().min(0),
+        rule: z.string(),
+        isLast: z.boolean().optional(),
+      }),
+    ),
     chains: z.array(z.strictObject({ name: z.string(), rules: z.array(z.string()) })),
   }),
   z.strictObject({ kind: z.literal("qdisc"), claim: z.string(), device: z.string(), tree: tcTree }),
@@ -24,9 +31,13 @@ export type Taken = z.infer<typeof taken>;
 export type TakenRules = Extract<Taken, { kind: "rules" }>;
 export type TakenQdisc = Extract<Taken, { kind: "qdisc" }>;
 
-/** What a claim is known by, whichever policy says it. */
-export function claimKey({ origin: _, ...claim }: ManifestTakeover): string {
-  return JSON.stringify(Object.entries(claim).sort(([a], [b]) => (a < b ? -1 : 1)));
+/**
+ * What a claim is known by, whichever policy says it, and whatever it leaves to others: that may change, and what it took stays
+ * taken.
+ */
+export function claimKey(claim: ManifestTakeover): string {
+  const said = Object.entries(claim).filter(([name]) => name !== "origin" && name !== "except");
+  return JSON.stringify(said.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 export function isClaimed({ claim }: Taken, takeover: readonly ManifestTakeover[] = []): boolean {

@@ -1,7 +1,7 @@
 import type { Difference } from "@sluice/proto/manifest/difference";
 import type { ManifestTakeover } from "@sluice/proto/manifest/manifest";
 import type { Script, Target } from "../drivers/driver.ts";
-import { comesFirst, united } from "../drivers/iptables/claims.ts";
+import { amidExempt, claimsIn, comesFirst, united } from "../drivers/iptables/claims.ts";
 import { backScript } from "../drivers/iptables/render.ts";
 import type { IptablesSnapshot } from "../drivers/iptables/snapshot.ts";
 import type { IptablesBackend } from "../drivers/iptables/tools.ts";
@@ -22,8 +22,8 @@ export interface Takeover {
   look(target: Target, before: Target | undefined): Promise<Handover>;
   /** What stands of the target's claims on tables. */
   standing(target: Target): Promise<Taken[]>;
-  /** Why the text of what is to be taken can't be trusted. */
-  distrust(handover: Handover): Promise<string[]>;
+  /** Why what is to be taken can't be: its text can't be trusted, or its place can't be kept. */
+  distrust(handover: Handover, target: Pick<Target, "takeover">): Promise<string[]>;
   /** Durable when it returns. */
   keep(handover: Handover): Promise<void>;
   /** Forgets what the held manifest doesn't claim. */
@@ -72,7 +72,10 @@ export function createTakeover(
     },
     standing: async (target) =>
       standingRules(target.takeover ?? [], await parts.iptables(target), parts.backend),
-    distrust: ({ taking }) => distrust(parts, taking),
+    distrust: async ({ taking }, { takeover = [] }) => [
+      ...misplaced(taking, takeover),
+      ...(await distrust(parts, taking)),
+    ],
     async keep({ taking }) {
       if (taking.length === 0) return;
       const others = (await read()).filter(({ claim }) => !taking.some((one) => one.claim === claim));
@@ -86,6 +89,16 @@ export function createTakeover(
       else await parts.kept.write(left);
     },
   };
+}
+
+/** Rules between those that a claim leaves to others. */
+function misplaced(taking: readonly Taken[], takeover: readonly ManifestTakeover[]): string[] {
+  return united(taking.filter(isRules)).flatMap((one) =>
+    amidExempt(one, claimsIn(takeover, one.family, one.table)).map(
+      ({ chain, rule }) =>
+        `ip${one.family}/${one.table} ${chain}: this rule stands between rules that stay with others, and ours can only stand before and behind these: ${rule}`,
+    ),
+  );
 }
 
 /**

@@ -181,6 +181,8 @@ export const manifestTakeover = z.discriminatedUnion("what", [
     family: familyNumber,
     table: tableName,
     chain: z.string().max(28),
+    /** names of chains, sets and devices, with * and ?: rules of a built-in chain that name one of them stay */
+    except: z.array(z.string()).optional(),
     origin,
   }),
   z.strictObject({ what: z.literal("table"), family: familyNumber, table: tableName, origin }),

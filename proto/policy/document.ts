@@ -51,6 +51,8 @@ export const policyChainDocument = z.strictObject({
   /** a built-in chain (INPUT …) or one of the policy's own */
   name: z.string(),
   rules: z.array(policyRule),
+  /** of a built-in chain: so many of the rules stand before those of others, the rest after them; absent: all before */
+  others: z.int().min(0).optional(),
   ...position.shape,
 });
 export type PolicyChainDocument = z.infer<typeof policyChainDocument>;
@@ -241,7 +243,14 @@ export const policyDocument = z.strictObject({
         verdict: z.enum(["accept", "drop"]),
         ...position.shape,
       }),
-      z.strictObject({ what: z.literal("chain"), table: tableName, chain: z.string(), ...position.shape }),
+      z.strictObject({
+        what: z.literal("chain"),
+        table: tableName,
+        chain: z.string(),
+        /** names of chains, sets and devices: rules that name one of them stay */
+        except: z.array(z.string()).optional(),
+        ...position.shape,
+      }),
       z.strictObject({ what: z.literal("table"), table: tableName, ...position.shape }),
     ]),
   ),

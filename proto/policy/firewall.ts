@@ -93,13 +93,19 @@ function readTable(
     if (names.chains.external.get(table)?.has(name))
       reader.problem(key, `the chain ${name} is external already`, { expected: "another name" });
     const rules: PolicyChainDocument["rules"] = [];
+    let others: number | undefined;
     for (const item of readList(reader, value, "a list of rules; [] for an empty chain")?.items ?? []) {
+      if (isOthers(item)) {
+        checkOthers(reader, item, name, others);
+        others ??= rules.length;
+        continue;
+      }
       const checked = readRule(reader, item, table, names);
       if (checked === undefined) continue;
       rules.push(checked.rule);
       for (const to of checked.goesTo) jumps.push({ from: name, to, rule: checked.node });
     }
-    chains.push({ table, name, rules, ...positionOf(key) });
+    chains.push({ table, name, rules, ...(others !== undefined && { others }), ...positionOf(key) });
   }
   for (const { chains: round, rule } of findCycles(jumps))
     reader.problem(rule, `the chains go round in a circle: ${round.join(" -> ")}`, {
@@ -107,6 +113,20 @@ function readTable(
       expected: "a way that ends",
     });
   return chains;
+}
+
+/** In place of a rule: here the rules of others in the same hook have their say. */
+function isOthers(node: SourceNode): boolean {
+  return node.kind === "text" && node.text === "others";
+}
+
+function checkOthers(reader: Reader, node: SourceNode, chain: string, earlier: number | undefined): void {
+  if (hookNamed(chain) === undefined)
+    reader.problem(node, `others have no rules in ${chain}, a chain of this policy`, {
+      expected: "`others` in a built-in chain",
+    });
+  else if (earlier !== undefined)
+    reader.problem(node, "the rules of others stand in one place", { expected: "`others` once in a chain" });
 }
 
 function checkChainName(reader: Reader, table: TableName, name: string, { key }: MapField): void {

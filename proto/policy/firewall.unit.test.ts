@@ -15,6 +15,8 @@ describe("chains are refused by name", () => {
     ["filter: { ‸-a: [] }", "-a can't be a chain's name"],
     ["filter: { ‸LOG: [] }", "LOG is a target of iptables"],
     ["filter: { INPUT: ‸{} }", "bad value for INPUT"],
+    ["filter: { INPUT: [others, ‸others] }", "the rules of others stand in one place"],
+    ["filter: { own: [‸others] }", "others have no rules in own, a chain of this policy"],
     ["filter: ‸[]", "bad value for filter"],
     ["‸security: {}", "unknown field security"],
     ["default: { ‸PREROUTING: drop }", "PREROUTING can't have a default"],

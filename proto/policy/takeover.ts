@@ -1,7 +1,7 @@
 import { CHAIN_PREFIX } from "../base/names.ts";
-import { TABLES } from "../manifest/manifest.ts";
+import { HOOKS, TABLES } from "../manifest/manifest.ts";
 import type { PolicyDocument } from "./document.ts";
-import { type Field, oneOf, optional, parsed } from "./fields.ts";
+import { type Field, listOf, oneOf, optional, parsed } from "./fields.ts";
 import { HOOKS_OF } from "./firewall.ts";
 import { type FieldsOf, type Reader, readFields, readList } from "./reader.ts";
 import { positionOf, type SourceNode } from "./source-node.ts";
@@ -22,6 +22,11 @@ const chain = parsed("a table and a chain of it, such as filter/INPUT", (text) =
   return table !== undefined && isName && rest.length === 0 ? { table, name } : undefined;
 });
 
+/** `f2b-*` */
+const exempt = parsed("a name of a chain, a set or a device, with * and ? for what may differ", (text) =>
+  /^[^\s"'\\-][^\s"'\\]{0,30}$/.test(text) && /\w/.test(text) ? text : undefined,
+);
+
 const builtIn = parsed("a built-in chain of filter, such as filter/INPUT", (text) =>
   HOOKS_OF.filter.find((hook) => `filter/${hook}` === text),
 );
@@ -31,6 +36,7 @@ const SHAPE = {
   "chain-policy": optional(builtIn),
   verdict: optional(oneOf(["accept", "drop"])),
   chain: optional(chain),
+  except: optional(listOf(exempt, "a list of names of chains, sets and devices, such as [f2b-*]")),
   table: optional(tableField),
 } as const;
 
@@ -46,7 +52,7 @@ export function readTakeover(reader: Reader, node: SourceNode | undefined, vars:
 type Written = FieldsOf<typeof SHAPE>;
 
 function claimOf(reader: Reader, node: SourceNode, written: Written, vars: Variables): Takeover | undefined {
-  const { qdisc, chain: named, table, verdict, "chain-policy": hook } = written;
+  const { qdisc, chain: named, except, table, verdict, "chain-policy": hook } = written;
   const kinds = [qdisc, named, table, hook].filter((value) => value !== undefined).length;
   const position = positionOf(node);
   if (kinds !== 1) {
@@ -60,9 +66,21 @@ function claimOf(reader: Reader, node: SourceNode, written: Written, vars: Varia
     });
     return undefined;
   }
+  if (except !== undefined && !HOOKS.some((known) => known === named?.name)) {
+    reader.problem(node, "only of a built-in chain some rules can stay", {
+      found: named === undefined ? "another claim" : named.name,
+      expected: "{ chain: filter/INPUT, except: [f2b-*] }",
+    });
+    return undefined;
+  }
   if (hook !== undefined && verdict !== undefined)
     return { what: "chain-policy", hook, verdict, ...position };
-  if (named !== undefined) return { what: "chain", table: named.table, chain: named.name, ...position };
+  if (named !== undefined)
+    return {
+      ...{ what: "chain", table: named.table, chain: named.name },
+      ...(except !== undefined && { except }),
+      ...position,
+    };
   if (table !== undefined) return { what: "table", table, ...position };
   const text = node.kind === "map" ? node.fields.get("qdisc")?.value : undefined;
   if (qdisc === undefined || (text?.kind === "text" && !checkVariables(reader, text, vars))) return undefined;

@@ -142,6 +142,98 @@ describe.each(["nft", "legacy"] as const)("with iptables-%s", (backend) => {
     expect(bare).toBe(0); // there was no moment with neither
   });
 
+  describe("beside a jump of another tool in the same chain", () => {
+    const jump = "-p udp --dport 9 -j f2b-x";
+    const spelled = "-p udp -m udp --dport 9 -j f2b-x";
+    const early = "-i lo -j ACCEPT";
+    const late = "-p tcp -m tcp --dport 22 -j ACCEPT";
+    const claim: ManifestTakeover = {
+      ...{ what: "chain", family: 4, table: "filter", chain: "INPUT", except: ["f2b-*"], origin },
+    };
+    const own = firewall();
+    const end = { family: 4, table: "filter" } as const;
+    const manifest: Manifest = {
+      ...own,
+      devices: [],
+      chains: [...own.chains, { ...end, name: "SL-INPUT-end", rules: [{ args: "-p icmp -j DROP" }] }],
+      hooks: [...own.hooks, { ...end, hook: "INPUT", chain: "SL-INPUT-end", at: "tail" }],
+      takeover: [claim],
+    };
+    const byHand = (...rules: string[]) =>
+      server.sh(`${tool} -N f2b-x; ${rules.map((rule) => `${tool} -A INPUT ${rule}`).join("; ")}`);
+    async function inChain(): Promise<string[]> {
+      const lines = (await server.sh(`${tool} -w 5 -S INPUT`)).trim().split("\n").slice(1);
+      return lines.map((line) => line.slice("-A INPUT ".length));
+    }
+    const held = ["-j SL-INPUT", spelled, "-j SL-INPUT-end"];
+
+    test.each([
+      ["behind it", [jump, early, late]],
+      ["before and behind it", [early, jump, late]],
+      ["before it", [early, late, jump]],
+    ])(
+      "rules by hand %s go and come back, it never moves, and at no moment neither stands",
+      async (_, rules) => {
+        await byHand(...rules);
+        const before = await server.dump(backend);
+        let bare = 0;
+        const look = async () => {
+          const now = await inChain();
+          const isWhole =
+            held.every((rule) => now.includes(rule)) || [early, late].every((rule) => now.includes(rule));
+          if (!isWhole || !now.includes(spelled)) bare += 1;
+        };
+        agent = await startTestAgent(server, control, { backend, at: look });
+        refuseAll();
+        expect(await issue(manifest)).toMatchObject({ result: "reverted" });
+        expect(await server.dump(backend)).toBe(before);
+        control.confirm = async () => ({ ok: true });
+        expect(await issue(manifest)).toMatchObject({ result: "confirmed" });
+        expect(await inChain()).toEqual(held);
+        expect(agent.status().differences).toEqual([]);
+        refuseAll();
+        expect(await issue(EMPTY_MANIFEST)).toMatchObject({ result: "reverted" });
+        expect(await inChain()).toEqual(held);
+        control.confirm = async () => ({ ok: true });
+        expect(await issue(EMPTY_MANIFEST)).toMatchObject({ result: "confirmed" });
+        expect(await server.dump(backend)).toBe(before);
+        expect(await issue(manifest)).toMatchObject({ result: "confirmed" });
+        await agent.close();
+        agent = undefined;
+        await uninstall(await openStateFolder(`${server.folder}/state`), server.at);
+        expect(await server.dump(backend)).toBe(before);
+        expect(bare).toBe(0);
+      },
+    );
+
+    test("what that tool adds later stays, also when the claim leaves it more, and what else is added goes", async () => {
+      await byHand(early, jump, late);
+      agent = await startTestAgent(server, control, { backend, intervals: { pollMs: 200 } });
+      expect(await issue(manifest)).toMatchObject({ result: "confirmed" });
+      await server.sh(
+        `${tool} -w 5 -N f2b-y; ${tool} -w 5 -I INPUT -p sctp -j f2b-y; ${tool} -w 5 -A INPUT -p dccp -j DROP`,
+      );
+      await waitUntil("the repair", WAIT_MS, async () => !(await inChain()).includes("-p dccp -j DROP"));
+      expect(await inChain()).toEqual(["-p sctp -j f2b-y", ...held]);
+      const takeover: ManifestTakeover[] = [{ ...claim, except: ["f2b-*", "other-*"] }];
+      expect(await issue({ ...manifest, takeover })).toMatchObject({ result: "confirmed" });
+      expect(await inChain()).toEqual(["-p sctp -j f2b-y", ...held]);
+      expect(await issue(EMPTY_MANIFEST)).toMatchObject({ result: "confirmed" });
+      expect(await inChain()).toEqual([early, "-p sctp -j f2b-y", spelled, late]);
+    });
+
+    test("a rule between two such jumps isn't taken, by its text", async () => {
+      await byHand(jump, late, "-p tcp -j f2b-x");
+      const before = await server.dump(backend);
+      agent = await startTestAgent(server, control, { backend });
+      expect(await issue(manifest)).toMatchObject({
+        ...{ result: "refused" },
+        refusal: { step: "preflight", reason: expect.stringContaining("--dport 22 -j ACCEPT") },
+      });
+      expect(await server.dump(backend)).toBe(before);
+    });
+  });
+
   test("a chain that an unclaimed one leads to isn't taken, by name", async () => {
     await server.sh(`${BY_HAND}; ${tool} -A keep -j old`);
     const before = await server.dump(backend);

@@ -1,5 +1,6 @@
 import type { Family } from "@sluice/proto/base/names";
 import type { Difference } from "@sluice/proto/manifest/difference";
+import { isExempt } from "@sluice/proto/manifest/exempt";
 import {
   HOOKS,
   type ManifestHook,
@@ -12,18 +13,24 @@ import { type ForeignRule, type TableSnapshot, tableKey } from "./snapshot.ts";
 /**
  * What stands of what a takeover claims in one table, how it goes, and how it comes back. Pure.
  *
- * A rule in a built-in chain goes by its text and comes back at its number; a chain goes and comes whole.
+ * A rule in a built-in chain goes by its text. It comes back before or behind all that stayed where it stood so, else at its
+ * number; a chain goes and comes whole.
  */
 export interface Claimed {
   family: Family;
   table: TableName;
   policies: { hook: string; have: string; want: string }[];
   /** in built-in chains */
-  rules: ForeignRule[];
+  rules: ClaimedRule[];
   chains: { name: string; rules: string[] }[];
 }
 
-type TableClaim = Exclude<ManifestTakeover, { what: "qdisc" }>;
+export interface ClaimedRule extends ForeignRule {
+  /** nothing of others that stays is behind it */
+  isLast?: boolean | undefined;
+}
+
+export type TableClaim = Exclude<ManifestTakeover, { what: "qdisc" }>;
 
 export function claimsIn(
   takeover: readonly ManifestTakeover[],
@@ -49,9 +56,17 @@ export function claimedOf(
     name,
     rules: foreign.filter(({ chain }) => chain === name).map(({ rule }) => rule),
   }));
-  const rules = foreign.filter(
-    ({ chain, rule }) => isBuiltIn(chain) && (whole || named.has(chain) || isGone(goalOf(rule) ?? "")),
-  );
+  const isNamed = ({ chain, rule }: ForeignRule) =>
+    claims.some((one) => one.what === "chain" && one.chain === chain && !isExempt(rule, one.except));
+  const isClaimed = (one: ForeignRule) =>
+    isBuiltIn(one.chain) && (whole || isNamed(one) || isGone(goalOf(one.rule) ?? ""));
+  const inHooks = Map.groupBy(foreign, ({ chain }) => chain);
+  const rules = [...inHooks.values()].flatMap((all) => {
+    const lastStaying = all.findLastIndex((one) => !isClaimed(one));
+    return all.flatMap((one, place) =>
+      isClaimed(one) ? [{ ...one, ...(place > lastStaying && { isLast: true }) }] : [],
+    );
+  });
   const policies = [...have.hooks].flatMap(([hook, { policy }]) => {
     const said = claims.find((one) => one.what === "chain-policy" && one.hook === hook);
     const want = said?.what === "chain-policy" ? said.verdict : whole ? "ACCEPT" : policy;
@@ -94,30 +109,58 @@ export function takeText({ table, policies, rules, chains }: Claimed): string {
 /** Gives it back into a table that has these jumps of ours. */
 export function backText(claimed: Claimed, hooks: readonly ManifestHook[]): string {
   const { table, policies, rules, chains } = claimed;
-  const heads = (chain: string) => headsIn(claimed, chain, hooks);
+  const place = ({ chain, index }: ForeignRule) => index + 1 + headsIn(claimed, chain, hooks);
   return restoreText(table, [
     ...chains.map(({ name }) => `:${name} - [0:0]`),
     ...chains.flatMap(({ name, rules: own }) => own.map((rule) => `-A ${name} ${rule}`.trimEnd())),
-    ...rules.map(({ chain, index, rule }) => `-I ${chain} ${index + 1 + heads(chain)} ${rule}`.trimEnd()),
+    ...rules.map((one) => {
+      const how = isBehind(claimed, one, hooks) ? `-A ${one.chain}` : `-I ${one.chain} ${place(one)}`;
+      return `${how} ${one.rule}`.trimEnd();
+    }),
     ...policies.map(({ hook, have }) => `-P ${hook} ${have}`),
   ]);
 }
 
 /**
- * Whether it can come back while ours still stand, so that there is no moment with neither: its rules are the first of those
- * of others, and no jump of ours is to stay before them.
+ * Whether it can come back while ours still stand, so that there is no moment with neither: each of its rules stands before or
+ * behind all those of others that stayed, and no jump of ours is to stay in its chain.
  */
 export function comesFirst(claimed: Claimed, hooks: readonly ManifestHook[]): boolean {
-  const inChains = Map.groupBy(claimed.rules, ({ chain }) => chain);
-  return [...inChains].every(
-    ([chain, rules]) =>
-      headsIn(claimed, chain, hooks) === 0 && rules.every(({ index }, place) => index === place),
+  return claimed.rules.every(
+    (one) =>
+      isBehind(claimed, one, hooks) || (isFirst(claimed, one) && headsIn(claimed, one.chain, hooks) === 0),
   );
 }
 
-function headsIn({ family, table }: Claimed, chain: string, hooks: readonly ManifestHook[]): number {
-  const isHere = (one: ManifestHook) => one.family === family && one.table === table && one.hook === chain;
-  return hooks.filter((one) => isHere(one) && one.at === "head" && !one.via).length;
+/** Rules that stand between rules of others that a claim leaves where they are: ours can only stand before and behind these. */
+export function amidExempt(claimed: Claimed, claims: readonly TableClaim[]): ForeignRule[] {
+  const hasExempt = (hook: string) =>
+    claims.some((one) => one.what === "chain" && one.chain === hook && (one.except?.length ?? 0) > 0);
+  return claimed.rules.filter((one) => hasExempt(one.chain) && !isFirst(claimed, one) && one.isLast !== true);
+}
+
+/** What stood behind all that stayed comes back there, whatever has come and gone since. */
+function isBehind(claimed: Claimed, one: ClaimedRule, hooks: readonly ManifestHook[]): boolean {
+  return one.isLast === true && !isFirst(claimed, one) && jumpsIn(claimed, one.chain, hooks).length === 0;
+}
+
+/** Whether only claimed rules stand before it. */
+function isFirst({ rules }: Claimed, { chain, index }: ForeignRule): boolean {
+  return rules.filter((one) => one.chain === chain && one.index < index).length === index;
+}
+
+function headsIn(claimed: Claimed, chain: string, hooks: readonly ManifestHook[]): number {
+  return jumpsIn(claimed, chain, hooks).filter(({ at }) => at === "head").length;
+}
+
+function jumpsIn(
+  { family, table }: Claimed,
+  chain: string,
+  hooks: readonly ManifestHook[],
+): readonly ManifestHook[] {
+  return hooks.filter(
+    (one) => one.family === family && one.table === table && one.hook === chain && !one.via,
+  );
 }
 
 /** Lines of `iptables -S`, any of which says that it stands: it goes and comes in one commit. */

@@ -1,12 +1,6 @@
 import { ACCEPT_CHAIN, ACCEPT_MARK, FAMILIES, type Family } from "@sluice/proto/base/names";
 import type { Facts } from "@sluice/proto/manifest/facts";
-import type {
-  AcceptWay,
-  HookName,
-  ManifestChain,
-  ManifestRule,
-  Origin,
-} from "@sluice/proto/manifest/manifest";
+import type { AcceptWay, HookName, ManifestChain, ManifestRule } from "@sluice/proto/manifest/manifest";
 import type { PolicyDocument } from "@sluice/proto/policy/document";
 import { HOOKS_OF } from "@sluice/proto/policy/firewall";
 import { quoteWords } from "@sluice/proto/policy/rule-words";
@@ -99,26 +93,28 @@ export function ruleWriter(
   };
 }
 
-/** What becomes of a packet that a policy's rules in a hook of filter accepted. */
+/** What becomes of a packet that a policy's rules in a hook of filter accepted; after those of others it has passed. */
 export function addAccepted(
   { dispatches, families }: Pick<Assembly, "dispatches" | "families">,
   chains: readonly CompiledChain[],
-  hook: HookName,
+  chain: CompiledChain,
   accepting: Accepting,
-  origin: Origin,
 ): void {
+  const { hook, origin, isAfter = false } = chain;
   const dispatch = dispatches.get(`filter/${hook}`);
+  if (dispatch === undefined || hook === undefined) return;
   const leaving = dispatches.get("mangle/POSTROUTING")?.marks ?? [];
   for (const family of families) {
-    if (!acceptingChains(chains, family).has(chainKey({ table: "filter", name: hook }))) continue;
+    if (!acceptingChains(chains, family).has(chainKey(chain))) continue;
     const way = accepting.wayOf(family, hook);
-    if (dispatch?.accept.get(family) !== "return") dispatch?.accept.set(family, way);
+    if (!isAfter && dispatch.accept.get(family) !== "return") dispatch.accept.set(family, way);
     if (!accepting.marked.has(family)) continue;
-    dispatch?.marked.add(family);
+    dispatch.marked.add(family);
     const step = (words: readonly string[]): Entry => ({
       ...{ words, families: [family], origin, counts: "nothing", observed: true },
     });
-    dispatch?.entries.push(step(ifAccepted(way === "return" ? "RETURN" : "ACCEPT")));
+    const target = way === "return" && !isAfter ? "RETURN" : "ACCEPT";
+    dispatch[isAfter ? "after" : "entries"].push(step(ifAccepted(target)));
     if (way === "return" && hook !== "INPUT" && !leaving.some((one) => isClearing(one, family)))
       leaving.unshift(step(CLEAR_ACCEPTED));
   }

@@ -28,7 +28,8 @@ import { CLEAR_ACCEPTED, ifAccepted } from "./accept.ts";
  *    membership, a DHCPv6 lease. Nothing is ever put before them that ends a packet.
  * 2. Where nothing can drop (nat, plain marking) they are left out: an accept there would skip the marks and the
  *    translation of exactly these packets.
- * 3. Then: blocked lists, then policy by policy its guards and its own chain. The tail alone holds `default`.
+ * 3. Then: blocked lists, then policy by policy its guards and its own chain. The tail, behind the rules of others, holds
+ *    what a policy says after them, and alone `default`.
  *
  * Only the direction's own end is matched: the protected set holds this server's own addresses, so `dst` on the way in
  * would pass everything.
@@ -40,6 +41,8 @@ export interface Dispatch {
   marks: Entry[];
   blocks: { list: string; families: readonly Family[]; origin: Origin }[];
   entries: Entry[];
+  /** in the tail: what stands after the rules of others */
+  after: Entry[];
   /** at the end of the hook, before the tail's own rules: what observed policies would have dropped there */
   asks: Entry[];
   tail: { verdict: "drop" | "reject"; log: string | undefined; origin: Origin } | undefined;
@@ -77,6 +80,7 @@ export function createDispatches(dockerUser: readonly Family[]): Map<string, Dis
         marks: [],
         blocks: [],
         entries: [],
+        after: [],
         asks: [],
         tail: undefined,
         drops: false,
@@ -88,8 +92,8 @@ export function createDispatches(dockerUser: readonly Family[]): Map<string, Dis
 }
 
 /** Whether protected packets are passed before anything else here. */
-export function passesProtected({ table, blocks, entries, tail, drops }: Dispatch): boolean {
-  const decides = table === "filter" && entries.some(({ observed }) => !observed);
+export function passesProtected({ table, blocks, entries, after, tail, drops }: Dispatch): boolean {
+  const decides = table === "filter" && [...entries, ...after].some(({ observed }) => !observed);
   return decides || blocks.length > 0 || tail !== undefined || drops;
 }
 
@@ -105,7 +109,9 @@ export function renderDispatch(
     ...blockRules(dispatch, family),
     ...entryRules(dispatch.entries, family),
   ];
-  if (content.length === 0 && asks.length === 0 && tail === undefined) return { chains: [], hooks: [] };
+  const after = entryRules(dispatch.after, family);
+  const isEnding = tail !== undefined || asks.length + after.length > 0;
+  if (content.length === 0 && !isEnding) return { chains: [], hooks: [] };
 
   const marks = entryRules(dispatch.marks, family);
   const passes = passesProtected(dispatch) ? passRules(hook, family) : [];
@@ -117,19 +123,19 @@ export function renderDispatch(
     rules: [...marks, ...passes, ...clear, ...content.slice(marks.length)],
   };
   const accept = dispatch.accept.get(family);
-  const hooks: ManifestHook[] = [
-    {
-      ...{ family, table, hook, chain: head.name, at: "head" },
-      ...(dispatch.viaDocker.includes(family) && { via: DOCKER_USER }),
-      ...(accept && { accept }),
-    },
-  ];
-  if (tail === undefined && asks.length === 0) return { chains: [head], hooks };
+  const headHook: ManifestHook = {
+    ...{ family, table, hook, chain: head.name, at: "head" },
+    ...(dispatch.viaDocker.includes(family) && { via: DOCKER_USER }),
+    ...(accept && { accept }),
+  };
+  const [chains, hooks] = head.rules.length === 0 ? [[], []] : [[head], [headHook]];
+  if (!isEnding) return { chains, hooks };
   // where nothing is dropped, the verdict stays whose it is
   const passed = accept === "return" ? [helper(ifAccepted(tail === undefined ? "RETURN" : "ACCEPT"))] : [];
-  const rules = [...passed, ...(tail === undefined ? asks : tailRules(tail))];
+  const rules = [...passed, ...after, ...(tail === undefined ? asks : tailRules(tail))];
   const end: ManifestChain = { family, table, name: tailChain(hook), rules };
-  return { chains: [head, end], hooks: [...hooks, { family, table, hook, chain: end.name, at: "tail" }] };
+  const tailHook: ManifestHook = { family, table, hook, chain: end.name, at: "tail" };
+  return { chains: [...chains, end], hooks: [...hooks, tailHook] };
 }
 
 /** A step on the way, no rule of a policy. */

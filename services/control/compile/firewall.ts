@@ -23,8 +23,15 @@ export interface CompiledChain {
   kernelName: string;
   /** the built-in hook whose head jumps here; undefined for a chain of the policy's own */
   hook: HookName | undefined;
+  /** a hook's rules that stand after those of others: its tail jumps here */
+  isAfter?: boolean | undefined;
   rules: CompiledRule[];
   origin: Origin;
+}
+
+/** What a policy's rules in a built-in chain are called that stand after those of others. */
+export function afterOthers(hook: string): string {
+  return `${hook}-end`;
 }
 
 /** The chains that a policy's rules may go to: its own and the foreign ones it declares. */
@@ -48,16 +55,15 @@ export function compileChains(
   scope: Omit<RuleScope, "table">,
 ): CompiledChain[] {
   const { report } = scope;
-  const compiled = chains.map(({ table, name, rules, line }): CompiledChain => {
+  const compiled = chains.flatMap(({ table, name, rules, others, line }): CompiledChain[] => {
     const path = `firewall.${table}.${name}`;
-    return {
-      table,
-      name,
-      kernelName: policyChain(policy, name),
-      hook: HOOKS_OF[table].find((hook) => hook === name),
-      rules: rules.map((rule, index) => compileRule(rule, `${path}[${index}]`, { ...scope, table })),
-      origin: report.origin({ line, path }),
-    };
+    const hook = HOOKS_OF[table].find((known) => known === name);
+    const all = rules.map((rule, index) => compileRule(rule, `${path}[${index}]`, { ...scope, table }));
+    const made = { table, hook, origin: report.origin({ line, path }) };
+    const chain = { ...made, name, kernelName: policyChain(policy, name), rules: all.slice(0, others) };
+    const after = afterOthers(name);
+    const rest = { ...made, name: after, kernelName: policyChain(policy, after), isAfter: true };
+    return others === undefined ? [chain] : [chain, { ...rest, rules: all.slice(others) }];
   });
   narrowJumps(compiled);
   warnOfIdleRules(compiled, report);
@@ -107,7 +113,9 @@ export function canDrop(compiled: readonly CompiledChain[], table: TableName, ho
     compiled.filter((chain) => chain.table === table).map((chain) => [chain.name, chain]),
   );
   // a table may have thousands of chains in a row
-  const seen = new Set<string>([hook]);
+  const seen = new Set(
+    compiled.filter((chain) => chain.table === table && chain.hook === hook).map(({ name }) => name),
+  );
   for (const name of seen)
     for (const rule of inTable.get(name)?.rules ?? []) {
       if (rule.observed) continue;

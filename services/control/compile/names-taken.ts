@@ -14,6 +14,7 @@ import type { TableName } from "@sluice/proto/manifest/manifest";
 import type { PolicyDocument } from "@sluice/proto/policy/document";
 import { HOOKS_OF } from "@sluice/proto/policy/firewall";
 import type { Reporter, Spot } from "./findings.ts";
+import { afterOthers } from "./firewall.ts";
 import { shapeOf } from "./set-entries.ts";
 import { SHAPE_CHAIN } from "./shaping.ts";
 
@@ -52,8 +53,11 @@ export function takeNames(document: PolicyDocument, taken: NamesTaken, report: R
   const chain = (table: TableName, name: string, what: string, at: Spot) =>
     taken.take(table, policyChain(policy, name), `the ${what} of ${policy}`, at, report);
 
-  for (const { table, name, line, column } of document.firewall.chains)
-    chain(table, name, `chain ${name}`, { line, column, path: `firewall.${table}.${name}` });
+  for (const { table, name, others, line, column } of document.firewall.chains) {
+    const at = { line, column, path: `firewall.${table}.${name}` };
+    chain(table, name, `chain ${name}`, at);
+    if (others !== undefined) chain(table, afterOthers(name), `part after others of ${name}`, at);
+  }
   for (const { name, line, column } of document.guards)
     for (const suffix of ["", "-ban"])
       chain("filter", `g-${name}${suffix}`, `guard ${name}`, { line, column, path: `guards.${name}` });

@@ -191,13 +191,13 @@ function addChains(
     if (chain.hook === undefined) continue;
     const dispatch = dispatchOf(assembly, chain.table, chain.hook);
     dispatch.drops ||= canDrop(chains, chain.table, chain.hook);
-    dispatch.entries.push({
+    dispatch[chain.isAfter ? "after" : "entries"].push({
       families: assembly.families.filter((family) => rulesOf(chain, family).length > 0),
       words: ["-j", chain.kernelName],
       origin: chain.origin,
       counts: "nothing",
     });
-    if (chain.table === "filter") addAccepted(assembly, chains, chain.hook, accepting, chain.origin);
+    if (chain.table === "filter") addAccepted(assembly, chains, chain, accepting);
   }
 }
 
@@ -214,16 +214,24 @@ function observeHooks(
     for (const family of assembly.families) {
       if (rulesOf(chain, family).length === 0) continue;
       const words = ["-j", observer.enter(chain, family)];
-      dispatchOf(assembly, chain.table, chain.hook).entries.push(passing(words, family, chain.origin));
+      const { entries, after } = dispatchOf(assembly, chain.table, chain.hook);
+      (chain.isAfter ? after : entries).push(passing(words, family, chain.origin));
     }
   }
   for (const said of firewall.defaults) {
     const { hook } = said;
     if (!HOOKS_OF.filter.includes(hook)) continue; // a problem already
     const origin = report.origin(defaultAt(said));
-    const asked = chains.find((chain) => chain.table === "filter" && chain.hook === hook) ?? {
-      ...{ table: "filter", name: hook, kernelName: policyChain(policy, hook), hook, rules: [], origin },
-    };
+    const parts = chains.filter((chain) => chain.table === "filter" && chain.hook === hook);
+    const rules = parts.flatMap((chain) => chain.rules);
+    const made = {
+      table: "filter",
+      name: hook,
+      kernelName: policyChain(policy, hook),
+      hook,
+      origin,
+    } as const;
+    const asked: CompiledChain = { ...made, ...parts[0], rules };
     for (const family of assembly.families)
       dispatchOf(assembly, "filter", hook).asks.push(
         passing(["-j", observer.ask(asked, family, origin)], family, origin),

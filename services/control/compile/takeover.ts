@@ -36,6 +36,7 @@ export function addTakeover(assembly: Assembly, document: PolicyDocument, report
         assembly.takeover.push(
           ...inFamilies((family) => ({
             ...{ what: "chain", family, table: claim.table, chain: claim.chain, origin },
+            ...(claim.except && { except: claim.except }),
           })),
         );
         break;

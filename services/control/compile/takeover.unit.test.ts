@@ -37,6 +37,18 @@ test("claims name one thing each, in both families, and whose line it was", () =
   ]);
 });
 
+test("what a claim on a built-in chain leaves to others goes with it, to no other claim", () => {
+  const result = results("takeover: [{ chain: filter/INPUT, except: [f2b-*, docker?] }]");
+  expect(result.ok && result.manifest.takeover).toMatchObject(
+    [4, 6].map((family) => ({ what: "chain", family, chain: "INPUT", except: ["f2b-*", "docker?"] })),
+  );
+  expect(problems("takeover: [{ chain: filter/old, except: [f2b-*] }]")).toEqual([
+    "only of a built-in chain some rules can stay",
+  ]);
+  expect(problems("takeover: [{ table: nat, except: [f2b-*] }]")).toHaveLength(1);
+  expect(problems("takeover: [{ chain: filter/INPUT, except: ['*'] }]")).toHaveLength(1);
+});
+
 test("a manifest without claims doesn't speak of them", () => {
   const result = results(SHAPED);
   expect(result.ok && "takeover" in result.manifest).toBe(false);

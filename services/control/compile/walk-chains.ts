@@ -18,12 +18,23 @@ export interface Walk {
   observed: Origin[];
 }
 
-export function walkHook(manifest: Manifest, family: 4 | 6, hook: string, packet: Packet): Walk {
+export function walkHook(
+  manifest: Manifest,
+  family: 4 | 6,
+  hook: string,
+  packet: Packet,
+  /** rules of others in the hook */
+  others: readonly string[] = [],
+): Walk {
   const walk: Walk = { verdict: undefined, by: undefined, mark: packet.mark >>> 0, observed: [] };
   const chains = new Map(
     manifest.chains
       .filter((chain) => chain.family === family && chain.table === "filter")
       .map(({ name, rules }) => [name, rules]),
+  );
+  chains.set(
+    "others",
+    others.map((args) => ({ args })),
   );
 
   function enter(name: string): void {
@@ -54,9 +65,11 @@ export function walkHook(manifest: Manifest, family: 4 | 6, hook: string, packet
     walk.mark = ((walk.mark & ~Number(mask)) ^ Number(value)) >>> 0;
   }
 
-  for (const at of ["head", "tail"] as const)
-    for (const jump of manifest.hooks)
-      if (jump.family === family && jump.table === "filter" && jump.hook === hook && jump.at === at)
-        if (walk.verdict === undefined) enter(jump.chain);
+  const jumpTo = (at: "head" | "tail") =>
+    manifest.hooks.find(
+      (one) => one.family === family && one.table === "filter" && one.hook === hook && one.at === at,
+    )?.chain;
+  for (const chain of [jumpTo("head"), "others", jumpTo("tail")])
+    if (chain !== undefined && walk.verdict === undefined) enter(chain);
   return walk;
 }

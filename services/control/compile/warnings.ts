@@ -11,7 +11,7 @@ export function addWarnings(
 ): void {
   const warn = (text: string) => findings.warnings.push(text);
   for (const dispatch of dispatches.values()) {
-    const { table, hook, tail, entries } = dispatch;
+    const { table, hook, tail, entries, after } = dispatch;
     if (tail !== undefined && hook !== "FORWARD" && !documents.some(acceptsEstablished))
       warn(
         `${placeOf(tail.origin)}: ${hook} ends in ${tail.verdict} and no rule accepts ESTABLISHED connections: ` +
@@ -22,7 +22,7 @@ export function addWarnings(
         `${placeOf(tail.origin)}: INPUT ends in ${tail.verdict} and no policy has \`reach\`: ` +
           "nothing proves after a change that you can still get in",
       );
-    const deciding = entries.filter(({ observed }) => !observed);
+    const deciding = [...entries, ...after].filter(({ observed }) => !observed);
     if ((table === "mangle" || table === "raw") && deciding.length > 0 && passesProtected(dispatch))
       warn(
         `${deciding.map(({ origin }) => placeOf(origin)).join(", ")}: something can drop in ${table} ${hook}, ` +

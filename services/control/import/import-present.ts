@@ -1,11 +1,20 @@
 import { formatProblem, SluiceError } from "@sluice/proto/base/errors";
 import type { Family } from "@sluice/proto/base/names";
+import { isExempt } from "@sluice/proto/manifest/exempt";
 import type { Present } from "@sluice/proto/wire/present";
 import type { ParsePolicy } from "../context/services.ts";
-import { type StandingHook, standingHooks, unusedChains, whyLeft } from "./hooks.ts";
+import {
+  ledFrom,
+  policyOwner,
+  rulesIn,
+  type StandingHook,
+  standingHooks,
+  unusedChains,
+  whyLeft,
+} from "./hooks.ts";
 import { toolOf } from "./other-tools.ts";
 import { type Shaped, shapingOf } from "./qdiscs.ts";
-import { type ImportedRule, rulesOfBoth } from "./rules.ts";
+import { type ImportedRule, rulesAround, rulesOfBoth } from "./rules.ts";
 import { setsOfRule, whyExternal } from "./sets.ts";
 import { chainsFrom, isBuiltIn, type StandingTable, standingTables } from "./standing.ts";
 import { type Imported, type Left, type Owner, writePolicy } from "./write-policy.ts";
@@ -15,7 +24,8 @@ import { type Imported, type Left, type Owner, writePolicy } from "./write-polic
  *
  * 1. It says what stands, rule by rule in both families, in iptables' own words, or it says that it doesn't: a hook is
  *    taken with everything it leads to, or left with its reason.
- * 2. What other tools change while they run is left to them.
+ * 2. What other tools change while they run is left to them: their rules stay where they are, the rest is taken before and
+ *    behind them, or left where that would mean something else.
  * 3. It is a policy that the language takes: what it refuses is left, with its words.
  */
 export interface ImportOf {
@@ -122,6 +132,11 @@ function assemble(
     left: [
       ...present.untold.map((why) => ({ what: "rules", why })),
       ...[...except.leftHooks].map(([{ table, hook }, why]) => ({ what: `${table}/${hook}`, why })),
+      ...taken.flatMap((standing) => {
+        const owner = policyOwner(standing);
+        const what = `policy of ${standing.table}/${standing.hook}`;
+        return owner === undefined ? [] : [{ what, why: `it is ${owner}'s` }];
+      }),
       ...except.unused.map((what) => ({ what, why: "no built-in chain leads there" })),
       ...present.sets
         .filter(({ name }) => !used.has(name))
@@ -149,10 +164,13 @@ function chainsOf(taken: readonly StandingHook[]): Imported["chains"] {
     for (const name of standing.chains) {
       const { table, hook, tables } = standing;
       const of = (family: Family) => tables.find((one) => one.family === family)?.chains.get(name) ?? [];
-      const rules = rulesOfBoth(of(4), of(6));
+      const { rules, others } =
+        name === hook
+          ? rulesAround(standing.rules[4], standing.rules[6])
+          : { rules: rulesOfBoth(of(4), of(6)), others: undefined };
       if (name === hook && !dropsInBoth(standing)) rules.push(...lastDrops(standing));
       if (isBuiltIn(name) && rules.length === 0) continue;
-      found.set(`${table}/${name}`, { table, name, rules });
+      found.set(`${table}/${name}`, { table, name, rules, others });
     }
   return [...found.values()];
 }
@@ -162,7 +180,7 @@ function claimsOf(
   taken: readonly StandingHook[],
   tables: readonly StandingTable[],
   chains: Imported["chains"],
-): string[] {
+): Imported["claims"] {
   const isTaken = ({ table }: StandingTable, name: string) =>
     taken.some((one) => one.table === table && one.chains.has(name));
   const isTakenHook = ({ table }: StandingTable, name: string) =>
@@ -174,7 +192,16 @@ function claimsOf(
         .flatMap((name) => [...chainsFrom(table, name)].map((reached) => `${table.table}/${reached}`)),
     ),
   );
-  return chains.map(({ table, name }) => `${table}/${name}`).filter((name) => !held.has(name));
+  for (const { table, hook, tables: both, except } of taken)
+    for (const one of both)
+      for (const rule of rulesIn(one, hook))
+        if (isExempt(rule, except)) for (const name of ledFrom(one, rule)) held.add(`${table}/${name}`);
+  return chains
+    .map(({ table, name }) => {
+      const hook = taken.find((one) => one.table === table && one.hook === name);
+      return { chain: `${table}/${name}`, except: hook?.except ?? [] };
+    })
+    .filter(({ chain }) => !held.has(chain));
 }
 
 function dropsInBoth(hook: StandingHook): boolean {
@@ -188,6 +215,9 @@ function lastDrops(hook: StandingHook): ImportedRule[] {
     .map((family) => ({ text: "-j DROP", family }));
 }
 
-function drops({ tables, hook }: StandingHook, family: Family): boolean {
+/** Where the policy is a tool's, that stays what it is. */
+function drops(standing: StandingHook, family: Family): boolean {
+  const { tables, hook } = standing;
+  if (policyOwner(standing) !== undefined) return false;
   return tables.find((one) => one.family === family)?.policies.get(hook) === "DROP";
 }

@@ -116,17 +116,85 @@ test("odd texts come through YAML and variables as they were", () => {
   ]);
 });
 
-test("a hook in which another tool keeps rules is left whole, with the tool's name; the others are taken", () => {
+test("rules of other tools stay where they are: the rest stands before and behind them, and their names are exempt", () => {
   const rules = [
-    ...["-A FORWARD -j DOCKER-USER", "-A FORWARD -s 10.1.0.0/16 -j ACCEPT", "-A INPUT -i lo -j ACCEPT"],
-    ...["-A OUTPUT -j own", "-A own -p tcp -j f2b-sshd"],
+    ...["-A INPUT -i lo -j ACCEPT", "-A INPUT -p tcp -m multiport --dports 22 -j f2b-sshd"],
+    ...["-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT", "-A f2b-sshd -s 203.0.113.9/32 -j DROP"],
+    ...["-A FORWARD -j DOCKER-USER", "-A FORWARD -o docker0 -j DOCKER", "-A FORWARD -o dmz -j DOCKER"],
+    ...["-A FORWARD -i dmz -j ACCEPT", "-A FORWARD -s 10.1.0.0/16 -j ACCEPT"],
+    ...["-A DOCKER -j RETURN", "-A DOCKER-USER -j mine", "-A mine -j RETURN"],
   ];
-  const { document, left } = imported({ rules: filter(rules) });
-  expect(document.firewall.chains.map(({ name }) => name)).toEqual(["INPUT"]);
-  expect(left).toEqual([
-    { what: "filter/FORWARD", why: "Docker keeps rules of its own there" },
-    { what: "filter/OUTPUT", why: "fail2ban keeps rules of its own there" },
+  const six = ["-A INPUT -i lo -j ACCEPT", "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT"];
+  const { document, left } = imported({ rules: filter(rules, six, "DROP") });
+  const { chains, defaults } = document.firewall;
+  expect(chains.map(({ name, others, rules: all }) => [name, others, all.map(({ text }) => text)])).toEqual([
+    ["INPUT", 1, ["-i lo -j ACCEPT", "-p tcp -m tcp --dport 22 -j ACCEPT"]],
+    ["FORWARD", 0, ["-s 10.1.0.0/16 -j ACCEPT"]],
   ]);
+  expect(defaults.map(({ hook }) => hook)).toEqual(["INPUT"]);
+  expect(document.takeover).toMatchObject([
+    { what: "chain-policy", hook: "INPUT" },
+    { what: "chain", chain: "INPUT", except: ["f2b-*", "fail2ban-*"] },
+    {
+      ...{ what: "chain", chain: "FORWARD" },
+      except: ["DOCKER", "DOCKER-*", "docker*", "br-????????????", "dmz"],
+    },
+  ]);
+  expect(left).toEqual([]);
+});
+
+test("a policy that a tool sets stays that tool's, one set by hand is claimed", () => {
+  const rules = [
+    "-A INPUT -j ufw-before-input",
+    "-A INPUT -p tcp -j ACCEPT",
+    "-A ufw-before-input -j RETURN",
+  ];
+  const { document, left } = imported({ rules: filter(rules, [], "DROP").slice(0, 1) });
+  expect(document.firewall.defaults).toEqual([]);
+  expect(rulesOf(document, "INPUT")).toEqual(["4: -p tcp -j ACCEPT"]);
+  expect(document.takeover).toMatchObject([{ what: "chain", except: ["ufw-*", "ufw6-*"] }]);
+  expect(left).toEqual([{ what: "policy of filter/INPUT", why: "it is ufw's" }]);
+});
+
+test.each([
+  [
+    "rules by hand between those of a tool",
+    ["-j f2b-sshd", "-p tcp -j ACCEPT", "-j f2b-nginx"],
+    /between rules of fail2ban .*: -p tcp -j ACCEPT/,
+  ],
+  [
+    "a rule that goes past those of a tool",
+    ["-p tcp -j RETURN", "-j f2b-sshd", "-j DROP"],
+    /goes past those of fail2ban to the chain's end: -p tcp -j RETURN/,
+  ],
+  ["nothing but a tool's rules", ["-j f2b-sshd"], /all rules there are fail2ban's/],
+  ["a chain by hand with a tool's rules in it", ["-j own"], /fail2ban keeps rules of its own in a chain/],
+  ["a tool whose rules nobody can tell", ["-j KUBE-FIREWALL", "-p tcp -j ACCEPT"], /Kubernetes keeps rules/],
+])("%s: the hook is left, with the reason", (_, rules, why) => {
+  const chains = ["-A f2b-sshd -j RETURN", "-A f2b-nginx -j RETURN", "-A KUBE-FIREWALL -j RETURN"];
+  const inOwn = "-A own -p tcp -j f2b-sshd";
+  const { document, left } = imported({
+    rules: filter([...rules.map((rule) => `-A INPUT ${rule}`), ...chains, inOwn]),
+  });
+  expect(document.firewall.chains).toEqual([]);
+  expect(document.takeover).toEqual([]);
+  const [reason] = left.filter(({ what }) => what === "filter/INPUT");
+  expect(reason?.why).toMatch(why);
+});
+
+test("beside Docker only its first rule leads to the chain that ours may stand in", () => {
+  const forward = (...rules: string[]) => {
+    const all = [
+      ...rules.map((rule) => `-A FORWARD ${rule}`),
+      "-A DOCKER-USER -j RETURN",
+      "-A DOCKER -j RETURN",
+    ];
+    return imported({ rules: filter(all) });
+  };
+  const first = forward("-s 10.0.0.0/8 -j DROP", "-j DOCKER-USER", "-o docker0 -j DOCKER");
+  expect(first.document.firewall.chains).toMatchObject([{ name: "FORWARD", others: 1 }]);
+  const late = forward("-s 10.0.0.0/8 -j DROP", "-o docker0 -j DOCKER", "-j DOCKER-USER");
+  expect(late.left).toMatchObject([{ what: "filter/FORWARD", why: expect.stringContaining("DOCKER-USER") }]);
 });
 
 test("what the language refuses is left with its words, and all that leads there", () => {

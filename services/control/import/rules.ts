@@ -7,6 +7,16 @@ export interface ImportedRule {
   family?: Family | undefined;
 }
 
+/** A hook's rules of one family around those of other tools in it. */
+export interface Around {
+  before: readonly string[];
+  after: readonly string[];
+  /** between two of these */
+  amid: readonly string[];
+  /** else all rules are `before` */
+  hasOthers: boolean;
+}
+
 const COMPARED_MAX = 3_000;
 
 /**
@@ -22,6 +32,25 @@ export function rulesOfBoth(four: readonly string[], six: readonly string[]): Im
     const texts = value.map((key) => key.slice(2));
     return removed ? only(texts, 4) : added ? only(texts, 6) : texts.map((text) => ({ text }));
   });
+}
+
+const OTHERS = "others";
+
+/**
+ * The same of a hook where other tools have rules: `others` of them stand before. In a family without such rules it is the
+ * other one that says where.
+ */
+export function rulesAround(four: Around, six: Around): { rules: ImportedRule[]; others?: number } {
+  const both = four.hasOthers && six.hasOthers;
+  if (!four.hasOthers && !six.hasOthers) return { rules: rulesOfBoth(four.before, six.before) };
+  if (both) {
+    const before = rulesOfBoth(four.before, six.before);
+    return { rules: [...before, ...rulesOfBoth(four.after, six.after)], others: before.length };
+  }
+  const all = ({ before, after, hasOthers }: Around) => [...before, ...(hasOthers ? [OTHERS] : []), ...after];
+  const rules = rulesOfBoth(all(four), all(six));
+  const others = rules.findIndex(({ text }) => text === OTHERS);
+  return { rules: rules.toSpliced(others, 1), others };
 }
 
 function isOfOneFamily(text: string): boolean {

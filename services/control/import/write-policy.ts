@@ -13,11 +13,17 @@ export interface Imported {
   policy: string;
   /** hooks that end in drop in both families */
   drops: string[];
-  chains: { table: TableName; name: string; rules: ImportedRule[] }[];
+  chains: {
+    table: TableName;
+    name: string;
+    rules: ImportedRule[];
+    /** so many of them stand before those of other tools */
+    others?: number | undefined;
+  }[];
   sets: StandingSet[];
   external: StandingSet[];
-  /** chains that are taken over, `filter/INPUT` */
-  claims: string[];
+  /** chains that are taken over, `filter/INPUT`, and what stays in them */
+  claims: { chain: string; except: readonly string[] }[];
   /** what leaves these devices is shaped so; their roots are taken over */
   shaping: { device: string; lines: readonly string[] }[];
   left: readonly Left[];
@@ -47,7 +53,10 @@ export function writePolicy(imported: Imported): { text: string; owners: Readonl
   write("mode: imported");
   if (drops.length + claims.length + shaping.length > 0) write("takeover:");
   for (const hook of drops) write(`  - { chain-policy: filter/${hook}, verdict: drop }`);
-  for (const chain of claims) write(`  - chain: ${scalar(chain)}`, ownerOf(chain));
+  for (const { chain, except } of claims) {
+    write(`  - chain: ${scalar(chain)}`, ownerOf(chain));
+    if (except.length > 0) write(`    except: [${except.map(scalar).join(", ")}]`, ownerOf(chain));
+  }
   for (const { device } of shaping) write(`  - qdisc: ${scalar(literal(device))}`, { device });
   if (sets.length > 0) write("sets:");
   for (const set of sets) for (const line of setLines(set)) write(line, { set: set.name });
@@ -60,10 +69,12 @@ export function writePolicy(imported: Imported): { text: string; owners: Readonl
   for (const table of TABLES) {
     const own = chains.filter((chain) => chain.table === table);
     if (own.length > 0) write(`  ${table}:`);
-    for (const { name, rules } of own) {
+    for (const { name, rules, others } of own) {
       const owner = { table, chain: name };
-      write(`    ${scalar(name)}:${rules.length === 0 ? " []" : ""}`, owner);
-      for (const rule of rules) write(`      - ${ruleText(rule)}`, owner);
+      const lines = rules.map(ruleText);
+      if (others !== undefined) lines.splice(others, 0, "others");
+      write(`    ${scalar(name)}:${lines.length === 0 ? " []" : ""}`, owner);
+      for (const line of lines) write(`      - ${line}`, owner);
     }
   }
   if (shaping.length > 0) write("shaping:");
