@@ -41,6 +41,7 @@ const DEBOUNCE_MS = 10;
 const FIRST_REREAD_MS = 50;
 
 export function startWatch(options: WatchOptions): Watch {
+  let isClosed = false;
   let pending: { by: Culprit | undefined; heardMs: number } | undefined;
   let debounce: NodeJS.Timeout | undefined;
   let last: { by: Culprit; heardMs: number } | undefined;
@@ -49,6 +50,7 @@ export function startWatch(options: WatchOptions): Watch {
     if (by?.pid !== undefined && options.at.isOwnChild(by.pid)) return;
     if (by?.pid !== undefined) last = { by, heardMs: options.nowMs() };
     pending = { by: by ?? pending?.by, heardMs: pending?.heardMs ?? options.nowMs() };
+    if (isClosed) return;
     debounce ??= setTimeout(() => {
       const heard = pending;
       pending = undefined;
@@ -73,7 +75,7 @@ export function startWatch(options: WatchOptions): Watch {
   let reread: NodeJS.Timeout | undefined;
   function rereadIn(ms: number): void {
     clearTimeout(reread);
-    if (ms >= options.pollMs) return;
+    if (isClosed || ms >= options.pollMs) return;
     reread = setTimeout(() => {
       options.onLook({ why: "poll" });
       rereadIn(ms * 2);
@@ -84,6 +86,7 @@ export function startWatch(options: WatchOptions): Watch {
     wrote: () => rereadIn(FIRST_REREAD_MS),
     lastHeard: (sinceMs) => (last !== undefined && last.heardMs >= sinceMs ? last.by : undefined),
     async close() {
+      isClosed = true;
       clearTimeout(debounce);
       clearTimeout(reread);
       clearTimeout(full);

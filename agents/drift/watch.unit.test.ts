@@ -39,6 +39,14 @@ test("after a write of ours what nobody tells of is looked at soon, then less an
   await watch.close();
 });
 
+test("once closed it looks at nothing more, though a look that was under way has written", async () => {
+  const { watch, looks } = given();
+  await watch.close();
+  watch.wrote();
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(looks).toEqual([]);
+});
+
 test("without a write of ours it is looked at no more often than said", async () => {
   const { watch, looks } = given();
   await vi.advanceTimersByTimeAsync(5_000);
