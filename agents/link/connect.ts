@@ -1,12 +1,8 @@
-import {
-  type ConnectionOptions,
-  connect,
-  jwtAuthenticator,
-  type NatsConnection,
-} from "@nats-io/transport-node";
+import { type ConnectionOptions, connect, type NatsConnection } from "@nats-io/transport-node";
 import { inboxPrefix } from "@sluice/proto/wire/permissions";
 import { reconnectWaitMs } from "./backoff.ts";
 import type { Identity } from "./identity.ts";
+import { natsLogin } from "./nats-login.ts";
 
 /**
  * The agent's lasting connection: made and made again for ever. Each wait is about as long as it has been away, so a short
@@ -38,8 +34,6 @@ function common(identity: Identity): ConnectionOptions {
     servers: urls,
     name: `sluice-agent ${identity.server}`,
     inboxPrefix: inboxPrefix(identity.server),
-    ...(jwt === undefined
-      ? {}
-      : { authenticator: jwtAuthenticator(jwt, new TextEncoder().encode(identity.natsSeed)) }),
+    ...(jwt === undefined ? {} : { authenticator: natsLogin(jwt, identity.natsSeed) }),
   };
 }
