@@ -1,6 +1,7 @@
 import { messageOf } from "@sluice/proto/base/errors";
 import type { Script, Target } from "../drivers/driver.ts";
 import { NEARLY_FULL } from "../drivers/ipset/render-list.ts";
+import { FED_LINES_MAX } from "../drivers/ipset/write.ts";
 import type { SetLines } from "../lists/set-lines.ts";
 import type { SetFill } from "./set-fill.ts";
 
@@ -37,9 +38,6 @@ export interface ListGateOptions {
   log(message: string): void;
 }
 
-/** As many lines as are made into one text, for a child that waits for them. */
-const FEW_LINES = 64;
-
 export function createListGate(options: ListGateOptions): ListGate {
   let holding = 0;
   let held: SetLines[] = [];
@@ -75,7 +73,9 @@ export function createListGate(options: ListGateOptions): ListGate {
         driver: "ipset",
         what,
         tool: "ipset",
-        ...(count <= FEW_LINES ? { text: [...chunks()].map(String).join("") } : { text: "", more: chunks }),
+        ...(count <= FED_LINES_MAX
+          ? { text: [...chunks()].map(String).join("") }
+          : { text: "", more: chunks }),
       });
     } catch (error) {
       options.log(`list lines were refused, their sets are built anew: ${messageOf(error)}`);

@@ -6,7 +6,7 @@ import { makePrivateDirectory } from "@sluice/infra/process/private-directory";
 import type { Bench } from "./bench.ts";
 import { ratio, row } from "./figures.ts";
 import { inTurn, timeMs } from "./in-turn.ts";
-import { raw } from "./raw.ts";
+import { raw, rawIpsetRestore } from "./raw.ts";
 import { NOTHING, setOf } from "./workload.ts";
 
 const ENTRIES = 100_000;
@@ -43,8 +43,8 @@ export const applySet: Bench = {
             const { build } = driver.render(target, undefined, await driver.read(ns, target));
             for (const one of build) await driver.write(ns, one);
           }),
-        sized: () => afresh(() => raw(ns, "ipset", ["-file", sized, "restore"])),
-        naive: () => afresh(() => raw(ns, "ipset", ["-file", naive, "restore"])),
+        sized: () => afresh(() => rawIpsetRestore(ns, sized)),
+        naive: () => afresh(() => rawIpsetRestore(ns, naive)),
       });
       return {
         rows: [

@@ -8,7 +8,7 @@ import { makePrivateDirectory } from "@sluice/infra/process/private-directory";
 import type { Bench, BenchContext, Ratio, Row } from "./bench.ts";
 import { ratio, row } from "./figures.ts";
 import { inTurn, timeMs } from "./in-turn.ts";
-import { raw } from "./raw.ts";
+import { raw, rawIpsetRestore } from "./raw.ts";
 import { NOTHING, setOf } from "./workload.ts";
 
 const SIZES = [100_000, 1_000_000];
@@ -28,7 +28,7 @@ export const listSet: Bench = {
       notes: [
         "filled: from a namespace without sets until every entry is in it; the restores read a file, ours is fed from memory while it is made",
         "sized: hashsize given, as ours does; as usually written: without",
-        `${CHANGES} changes: half added, half taken out, lines made and written by one restore`,
+        `${CHANGES} changes: half taken out, half added, in one text: by the child that waits, and by one restore of a file`,
         "full check: every member compared while ipset list prints it; ipset save's output is thrown away",
       ],
     };
@@ -53,8 +53,8 @@ async function ofSize(context: BenchContext, size: number): Promise<{ rows: Row[
     context.progress(`${label} entries: filled three ways`);
     const fills = await inTurn(context, {
       ours: () => afresh(ns, set.name, size, () => driver.write(ns, fill)),
-      sized: () => afresh(ns, set.name, size, () => raw(ns, "ipset", ["-file", sized, "restore"])),
-      naive: () => afresh(ns, set.name, size, () => raw(ns, "ipset", ["-file", naive, "restore"])),
+      sized: () => afresh(ns, set.name, size, () => rawIpsetRestore(ns, sized)),
+      naive: () => afresh(ns, set.name, size, () => rawIpsetRestore(ns, naive)),
     });
 
     context.progress(`${label} entries: changed and checked`);
@@ -71,7 +71,7 @@ async function ofSize(context: BenchContext, size: number): Promise<{ rows: Row[
         return ms;
       },
       bare: async () => {
-        const ms = await timeMs(() => raw(ns, "ipset", ["-file", changeFile, "restore"]));
+        const ms = await timeMs(() => rawIpsetRestore(ns, changeFile));
         await back();
         return ms;
       },
@@ -137,10 +137,10 @@ async function writeScript(path: string, text: string, { more, end }: Partial<Sc
   await file.write(end ?? "");
 }
 
-/** Puts a half in that isn't there, and takes a half out that isn't there either; then takes out all of them. */
+/** Takes a half out that isn't there, and puts a half in that isn't there either; then takes out all of them. */
 function changeScript(set: string, turn: "change" | "back"): Script {
   const lines = Array.from({ length: CHANGES }, (_, n) => {
-    const verb = turn === "change" && n % 2 === 0 ? "add" : "del";
+    const verb = turn === "change" && n >= CHANGES / 2 ? "add" : "del";
     return `${verb} -exist ${set} 203.0.${n >> 8}.${n & 255}`;
   });
   return { driver: "ipset", what: `${CHANGES} changes`, tool: "ipset", text: `${lines.join("\n")}\n` };

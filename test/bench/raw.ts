@@ -11,3 +11,8 @@ export async function raw(
   if (code !== 0) throw new Error(`${command} ${args.join(" ")} failed: ${stderr.trim()}`);
   return stdout;
 }
+
+/** A file restored as anyone would: without what the agent's environment makes quicker about it. */
+export async function rawIpsetRestore(at: Namespace, file: string): Promise<void> {
+  await raw(at, "env", ["-u", "RES_OPTIONS", "ipset", "-file", file, "restore"]);
+}

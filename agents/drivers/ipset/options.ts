@@ -48,7 +48,7 @@ export function optionValue(options: readonly string[], name: string): string | 
 
 /**
  * The words after `create NAME`. Room for twice the entries, since a full set refuses and growing is a swap; the hash
- * sized beforehand, which loads faster than one that doubles on the way.
+ * sized beforehand, which loads faster than one that doubles on the way (what n entries would make of it: n/4 to n/2).
  */
 export function createWords(set: TargetSet): string[] {
   const words = [set.type];
@@ -58,7 +58,7 @@ export function createWords(set: TargetSet): string[] {
   if (set.type.startsWith("hash:")) {
     if (!set.options.includes("maxelem") && 2 * n > DEFAULT_MAXELEM)
       words.push("maxelem", String(powerOfTwo(2 * n)));
-    if (!set.options.includes("hashsize") && n > 4096) words.push("hashsize", String(powerOfTwo(n / 4)));
+    if (!set.options.includes("hashsize") && n > 4096) words.push("hashsize", String(powerOfTwo(n / 2)));
   } else if (set.type === "list:set" && !set.options.includes("size") && n > DEFAULT_LIST_SIZE) {
     words.push("size", String(powerOfTwo(2 * n)));
   }

@@ -69,7 +69,7 @@ test("a set is made with room for twice its entries", () => {
   const set = { name: "sl-a", type: "hash:ip", family: 4, options: [], use: "policy" } as const;
   expect(createWords({ ...set, entries: ["192.0.2.1"] })).toEqual(["hash:ip", "family", "inet"]);
   expect(createWords({ ...set, entries })).toEqual([
-    ...["hash:ip", "family", "inet", "maxelem", "262144", "hashsize", "32768"],
+    ...["hash:ip", "family", "inet", "maxelem", "262144", "hashsize", "65536"],
   ]);
   expect(createWords({ ...set, entries, options: ["maxelem", "100000", "hashsize", "64"] })).toEqual([
     ...["hash:ip", "family", "inet", "maxelem", "100000", "hashsize", "64"],

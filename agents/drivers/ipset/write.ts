@@ -4,7 +4,8 @@ import { createFeed, type Feed } from "../../exec/child.ts";
 import type { Namespace } from "../../exec/namespace.ts";
 import { type Script, ScriptRefused } from "../driver.ts";
 
-const FED_LINES_MAX = 64;
+/** from here on a `restore` is quicker: it takes about 5 ms to start, and then 2 µs a line where the fed child takes 5 */
+export const FED_LINES_MAX = 2_000;
 const IN_USE_TRIES = 20;
 const IN_USE_WAIT_MS = 100;
 const RESTORE_TIMEOUT_MS = 30_000;
@@ -15,8 +16,8 @@ const RESTORE_MANY_TIMEOUT_MS = 180_000;
 
 /**
  * `ipset -` executes line by line and goes on after an error, so it is given only what may be done in any part: adds
- * and dels, a few at a time, and single destroys. Its mark is a set type that doesn't exist: the refusal repeats the
- * name, on the same stream as the errors, and the kernel isn't asked.
+ * and dels, and single destroys. Its mark is a set type that doesn't exist: the refusal repeats the name, on the same
+ * stream as the errors, and the kernel isn't asked.
  *
  * It remembers the type of every set it has seen, and after an error its answers can't be relied on: it is retired
  * after either a `create` or `destroy`, or a refusal.
