@@ -3,6 +3,7 @@ import { readHead, readPage } from "@sluice/db/log/read";
 import type { StoredEvent } from "@sluice/db/log/stored-event";
 import { canonicalJson } from "@sluice/proto/base/canonical";
 import { SluiceError } from "@sluice/proto/base/errors";
+import type { FeedMessage } from "@sluice/proto/events/feed";
 import type { Services } from "../context/services.ts";
 import type { Publisher } from "./publish-desired.ts";
 
@@ -32,6 +33,13 @@ export function createEventRelay({ database, link, log }: Services): Publisher {
     );
   }
 
+  /** All on their way at once: the stream takes them in their order or not at all. */
+  async function putAll(page: readonly StoredEvent[]): Promise<void> {
+    const put = page.map((event) => link.putEvent(event.seq, event.type, textOf(event)));
+    await Promise.allSettled(put);
+    await Promise.all(put);
+  }
+
   return {
     again() {
       look = true;
@@ -47,11 +55,9 @@ export function createEventRelay({ database, link, log }: Services): Publisher {
         }
         for (;;) {
           const page = await readPage(database.db, last, PAGE);
-          for (const event of page) {
-            if (signal.aborted) return;
-            await link.putEvent(event.seq, event.type, textOf(event));
-            last = event.seq;
-          }
+          if (signal.aborted) return;
+          await putAll(page);
+          last = page.at(-1)?.seq ?? last;
           if (page.length < PAGE) return;
         }
       }
@@ -69,21 +75,10 @@ export function createEventRelay({ database, link, log }: Services): Publisher {
 }
 
 /** Without actor and reason: what people may ask to have erased doesn't leave the database. */
-function textOf({
-  seq,
-  hash,
-  id,
-  stream,
-  streamVersion,
-  type,
-  schemaVersion,
-  data,
-  keys,
-  meta,
-}: StoredEvent) {
-  const place = { seq, hash, id, stream, streamVersion, type, schemaVersion, keys };
+function textOf(event: StoredEvent): string {
+  const { seq, hash, id, stream, streamVersion, type, schemaVersion, keys, meta, data } = event;
   const { at, correlation } = meta;
-  const text = canonicalJson({ ...place, at, correlation, data });
-  // a reader that needs the rest of a huge one finds it by its seq
-  return text.length <= MOST_CHARACTERS ? text : canonicalJson({ ...place, at, correlation, cut: true });
+  const place = { seq, hash, id, stream, streamVersion, type, schemaVersion, keys, at, correlation };
+  const text = canonicalJson({ ...place, data } satisfies FeedMessage);
+  return text.length <= MOST_CHARACTERS ? text : canonicalJson({ ...place, cut: true } satisfies FeedMessage);
 }
