@@ -1,19 +1,12 @@
-import { readAll, renderAll, writeScripts } from "@sluice/agents/converge/kernel";
-import { targetOf } from "@sluice/agents/converge/target";
 import { createIpsetDriver } from "@sluice/agents/drivers/ipset/driver";
 import { createIptablesDriver } from "@sluice/agents/drivers/iptables/driver";
-import type { IptablesSnapshot } from "@sluice/agents/drivers/iptables/snapshot";
 import { namedNamespace } from "@sluice/agents/exec/named-namespace";
-import { foreignFactsOf } from "@sluice/agents/facts/foreign-facts";
-import { testMembers } from "@sluice/agents/lists/test-members";
-import { compile } from "@sluice/control/compile/compile";
-import { factsWith, inputWith } from "@sluice/control/compile/test-input";
 import { createFabric, type Fabric } from "@sluice/infra/net/fabric";
 import { environmentIn, execIn } from "@sluice/infra/net/namespace";
 import { type Station, startStation } from "@sluice/infra/packets/station";
-import { FAMILIES, type Family, listSet } from "@sluice/proto/base/names";
-import { parsePolicy } from "@sluice/proto/policy/parse";
+import { FAMILIES, type Family } from "@sluice/proto/base/names";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { applyCompiled } from "./apply-compiled.ts";
 
 /** Policies as they are compiled, in a kernel where another tool has chains of its own, met by packets. */
 let fabric: Fabric;
@@ -63,27 +56,8 @@ describe.each(BACKENDS.map((backend, index) => ({ backend, index })))("on $backe
   });
   afterAll(() => Promise.all(drivers.map((driver) => driver.close(at()))));
 
-  async function apply(text: string, listed: readonly string[] = []): Promise<void> {
-    const parsed = parsePolicy(text);
-    if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
-    const where = at();
-    const nothing = { sets: [], chains: [], hooks: [], devices: [], external: { chains: [], sets: [] } };
-    const seen = (await readAll(drivers, where, nothing)).get("iptables") as IptablesSnapshot;
-    const facts = { ...factsWith(), foreign: foreignFactsOf(seen) };
-    const result = compile(inputWith([parsed.document], { facts, lists: { bans: { families: [4, 6] } } }));
-    if (!result.ok) throw new Error(JSON.stringify(result.problems));
-    const members = (name: string) => {
-      const family = name === listSet("bans", 6) ? 6 : 4;
-      return testMembers(
-        listed.filter((entry) => entry.includes(":") === (family === 6)),
-        family,
-      ).live;
-    };
-    const local = { protect: [host().ipv4, host().ipv6], control: [] };
-    const target = targetOf(result.manifest, local, members);
-    const plan = renderAll(drivers, target, undefined, await readAll(drivers, where, target));
-    await writeScripts(drivers, where, [...plan.build, ...plan.remove, ...plan.removeSets]);
-  }
+  const apply = (text: string, bans: readonly string[] = []) =>
+    applyCompiled(text, { drivers, at: at(), protect: [host().ipv4, host().ipv6], bans });
 
   async function knocks(family: Family, from?: string): Promise<Record<number, string>> {
     const to = family === 4 ? host().ipv4 : host().ipv6;

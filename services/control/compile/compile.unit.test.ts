@@ -32,6 +32,8 @@ const HEAD4 = [
   "-p tcp -m set --match-set sl-control-4 src,src -j ACCEPT",
 ];
 
+const NOT_PROTECTED = ["src", "dst"].map((end) => `-m set ! --match-set sl-protect-4 ${end}`).join(" ");
+
 test("the design's example becomes this IPv4 text", () => {
   expect(restoreText(compiled(inputWith([webEdge()])), 4)).toEqual([
     "[raw SL-OUTPUT]",
@@ -42,6 +44,8 @@ test("the design's example becomes this IPv4 text", () => {
     "[raw SL-PREROUTING]",
     ...HEAD4,
     "-m set --match-set sl-l-blocklist-4 src -j DROP",
+    "[mangle SL-FORWARD]",
+    `-m set --match-set sl-l-blocklist-4 dst ${NOT_PROTECTED} -j DROP`,
     "[mangle SL-POSTROUTING]",
     "-j SL-web-edge-shape",
     "[mangle SL-web-edge-shape]",
@@ -77,7 +81,7 @@ test("its IPv6 text differs only in the sets and in what keeps a server in its n
   const manifest = compiled(inputWith([webEdge()]));
   const six = restoreText(manifest, 6).filter((line) => !/--icmpv6-type|fe80::/.test(line));
   const asFour = six.map((line) =>
-    line.replace(/(sl-(?:protect|control|reach|l-blocklist)-)6/, "$14").replace("hn6", "hn4"),
+    line.replace(/(sl-(?:protect|control|reach|l-blocklist)-)6/g, "$14").replace("hn6", "hn4"),
   );
   expect(asFour).toEqual(restoreText(manifest, 4));
   for (const name of ["SL-INPUT", "SL-PREROUTING", "SL-OUTPUT"]) {
@@ -177,11 +181,24 @@ test("policies apply by order, each with its guards before its own rules", () =>
   });
 });
 
+test("what else stands in mangle FORWARD is met by protected packets, too, though a list drops there", () => {
+  const clamp = "-p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu";
+  const blocks = [{ list: "blocklist", direction: "out" as const, line: 2, column: 1 }];
+  const document = documentWith({ blocks, ...firewallOf(chain("mangle", "FORWARD", [clamp])) });
+  const { chains } = compiled(inputWith([document]));
+  const head = chains.find(({ name, family }) => name === "SL-FORWARD" && family === 4);
+  expect(head?.rules.map(({ args }) => args)).toEqual([
+    `-m set --match-set sl-l-blocklist-4 dst ${NOT_PROTECTED} -j DROP`,
+    "-j SL-web-edge-FORWARD",
+  ]);
+});
+
 test("a list that two policies block is dropped once in each direction", () => {
   const text = restoreText(compiled(inputWith([webEdge(), base])), 4);
   expect(text.filter((line) => line.includes("sl-l-blocklist-4"))).toEqual([
     "-m set --match-set sl-l-blocklist-4 dst -j DROP",
     "-m set --match-set sl-l-blocklist-4 src -j DROP",
+    `-m set --match-set sl-l-blocklist-4 dst ${NOT_PROTECTED} -j DROP`,
   ]);
 });
 

@@ -29,7 +29,8 @@ import { CLEAR_ACCEPTED, ifAccepted } from "./accept.ts";
  * 2. Where nothing can drop (nat, plain marking) they are left out: an accept there would skip the marks and the
  *    translation of exactly these packets.
  * 3. Then: blocked lists, then policy by policy its guards and its own chain. The tail, behind the rules of others, holds
- *    what a policy says after them, and alone `default`.
+ *    what a policy says after them, and alone `default`. What is forwarded to a listed address is dropped by a rule that
+ *    says itself whom it passes: for its sake nobody's packets skip what else stands in mangle FORWARD.
  *
  * Only the direction's own end is matched: the protected set holds this server's own addresses, so `dst` on the way in
  * would pass everything.
@@ -94,7 +95,7 @@ export function createDispatches(dockerUser: readonly Family[]): Map<string, Dis
 /** Whether protected packets are passed before anything else here. */
 export function passesProtected({ table, blocks, entries, after, tail, drops }: Dispatch): boolean {
   const decides = table === "filter" && [...entries, ...after].some(({ observed }) => !observed);
-  return decides || blocks.length > 0 || tail !== undefined || drops;
+  return decides || (table === "raw" && blocks.length > 0) || tail !== undefined || drops;
 }
 
 export function renderDispatch(
@@ -153,11 +154,27 @@ function blockRules({ hook, blocks }: Dispatch, family: Family): ManifestRule[] 
   return entryRules(
     blocks.map(({ list, families, origin }) => ({
       families,
-      words: [...matchSet(listSet(list, family), isInward(hook) ? "src" : "dst"), "-j", "DROP"],
+      words: [...blockMatches(hook, list, family), "-j", "DROP"],
       origin,
     })),
     family,
   );
+}
+
+/** Where a list drops: raw, before anything else looks; what only passes through, where it is known where it goes. */
+export const BLOCK_PLACES: Readonly<Record<"in" | "out", readonly { table: TableName; hook: HookName }[]>> = {
+  in: [{ table: "raw", hook: "PREROUTING" }],
+  out: [
+    { table: "raw", hook: "OUTPUT" },
+    { table: "mangle", hook: "FORWARD" },
+  ],
+};
+
+export function blockMatches(hook: HookName, list: string, family: Family): string[] {
+  const listed = matchSet(listSet(list, family), isInward(hook) ? "src" : "dst");
+  if (hook !== "FORWARD") return listed;
+  const others = ["src", "dst"].flatMap((end) => ["-m", "set", "!", "--match-set", protectSet(family), end]);
+  return [...listed, ...others];
 }
 
 function passRules(hook: HookName, family: Family): ManifestRule[] {

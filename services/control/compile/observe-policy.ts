@@ -1,8 +1,8 @@
-import { type Family, listSet, policyChain } from "@sluice/proto/base/names";
-import type { HookName, Origin } from "@sluice/proto/manifest/manifest";
+import { type Family, policyChain } from "@sluice/proto/base/names";
+import type { HookName, Origin, TableName } from "@sluice/proto/manifest/manifest";
 import { canonicalEntry } from "@sluice/proto/policy/addresses";
 import type { PolicyDocument } from "@sluice/proto/policy/document";
-import { isInward, matchSet, passMatches } from "./dispatch.ts";
+import { blockMatches, isInward, passMatches } from "./dispatch.ts";
 import type { Spot } from "./findings.ts";
 import { type CompiledChain, canDrop } from "./firewall.ts";
 import type { CompileInput } from "./input.ts";
@@ -10,7 +10,12 @@ import type { CompiledRule } from "./rule.ts";
 
 /** What of an observed policy stands in no chain of its text, as rules: its blocks, and the way into its guards. */
 export interface Extra {
-  blocks: { list: string; families: readonly Family[]; hooks: readonly HookName[]; origin: Origin }[];
+  blocks: {
+    list: string;
+    families: readonly Family[];
+    places: readonly { table: TableName; hook: HookName }[];
+    origin: Origin;
+  }[];
   guardJumps: readonly CompiledRule[];
 }
 
@@ -21,28 +26,28 @@ export function withExtra(
   policy: string,
   origin: Origin,
 ): CompiledChain[] {
-  const before = new Map<string, CompiledRule[]>();
-  const put = (key: string, rules: readonly CompiledRule[]) =>
-    rules.length > 0 && before.set(key, [...(before.get(key) ?? []), ...rules]);
+  const before = new Map<string, { table: TableName; hook: HookName; rules: CompiledRule[] }>();
+  const put = (table: TableName, hook: HookName, rules: readonly CompiledRule[]) => {
+    const key = `${table}/${hook}`;
+    if (rules.length > 0)
+      before.set(key, { table, hook, rules: [...(before.get(key)?.rules ?? []), ...rules] });
+  };
   for (const block of blocks)
-    for (const hook of block.hooks) put(`raw/${hook}`, [blockRule(block, isInward(hook) ? "src" : "dst")]);
-  put("filter/INPUT", guardJumps);
+    for (const { table, hook } of block.places) put(table, hook, [blockRule(block, hook)]);
+  put("filter", "INPUT", guardJumps);
   const all = chains.map((chain) => {
     const key = `${chain.table}/${chain.name}`;
-    const rules = [...(before.get(key) ?? []), ...chain.rules];
+    const rules = [...(before.get(key)?.rules ?? []), ...chain.rules];
     before.delete(key);
     return { ...chain, rules };
   });
-  for (const [key, rules] of before) {
-    const table = key.startsWith("raw/") ? "raw" : "filter";
-    const hook = key.endsWith("PREROUTING") ? "PREROUTING" : key.endsWith("INPUT") ? "INPUT" : "OUTPUT";
+  for (const { table, hook, rules } of before.values())
     all.push({ table, name: hook, kernelName: policyChain(policy, hook), hook, rules, origin });
-  }
   return all;
 }
 
-function blockRule({ list, families, origin }: Extra["blocks"][number], end: "src" | "dst"): CompiledRule {
-  const matches = (family: Family) => matchSet(listSet(list, family), end);
+function blockRule({ list, families, origin }: Extra["blocks"][number], hook: HookName): CompiledRule {
+  const matches = (family: Family) => blockMatches(hook, list, family);
   return {
     ...{ origin, matches, observed: false, drops: true, effect: "drop", next: undefined },
     families: [...families],
@@ -69,15 +74,24 @@ export function exemptOf(
       return ends.map((end) => [end === "src" ? "-s" : "-d", entry.entry]);
     });
     const isBlocked = blocks
-      .filter(({ list, hooks }) => {
-        const way = hook === "OUTPUT" ? "OUTPUT" : "PREROUTING";
-        const passes = hook !== "POSTROUTING" && table !== "raw" && hooks.includes(way);
-        return passes && (lists[list]?.families.includes(family) ?? false);
-      })
-      .map(({ list }) => matchSet(listSet(list, family), hook === "OUTPUT" ? "dst" : "src"));
+      .filter(({ list }) => lists[list]?.families.includes(family) ?? false)
+      .flatMap(({ list, places }) =>
+        places
+          .filter((place) => isBefore(place, { table, hook }))
+          .map((place) => blockMatches(place.hook, list, family)),
+      );
     const drops = table === "filter" || canDrop(chains, table, hook);
     return [...(drops ? [...passMatches(hook, family), ...own] : []), ...isBlocked];
   };
+}
+
+type Place = Extra["blocks"][number]["places"][number];
+
+/** Whether every packet of a hook comes through a block's place first. */
+function isBefore(place: Place, { table, hook }: Place): boolean {
+  if (table === "raw" || place.table === table) return false;
+  const comesIn = isInward(hook) || hook === "FORWARD";
+  return place.hook === hook || (place.hook === "PREROUTING" && comesIn);
 }
 
 /** The names of recent lists that a policy's rules read or write: the kernel has one for all policies. */

@@ -117,6 +117,24 @@ test("what a guard or a block would have dropped isn't dropped again by what com
   expect(counted()).toEqual(["firewall.filter.INPUT.default"]);
 });
 
+test("what a block would have dropped on its way through isn't dropped again in FORWARD", () => {
+  const manifest = compiled(
+    documentWith({
+      mode: "observe",
+      blocks: [{ list: "blocklist", direction: "both", line: 2, column: 1 }],
+      firewall: { defaults: [], chains: [chain("filter", "FORWARD", ["-p tcp -j DROP"])] },
+    }),
+  );
+  const counted = (...texts: string[]) =>
+    walkHook(manifest, 4, "FORWARD", { fits: new Set(texts), mark: 0 }).observed.map(({ path }) => path);
+  const listed = `-m set --match-set sl-l-blocklist-4 dst ${["src", "dst"]
+    .map((end) => `-m set ! --match-set sl-protect-4 ${end}`)
+    .join(" ")}`;
+  expect(counted("-p tcp")).toEqual(["firewall.filter.FORWARD[0]"]);
+  expect(counted(listed, "-p tcp")).toEqual([]);
+  expect(counted("-m set --match-set sl-l-blocklist-4 src", "-p tcp")).toEqual([]);
+});
+
 test("two policies can't share a recent list when one of them is observed", () => {
   const documents = (mode?: "observe") => [
     documentWith({

@@ -5,7 +5,7 @@ import type { PolicyDocument } from "@sluice/proto/policy/document";
 import { HOOKS_OF } from "@sluice/proto/policy/firewall";
 import { acceptingOf, addAccepted, ruleWriter } from "./accept.ts";
 import type { Assembly } from "./assembly.ts";
-import type { Dispatch, Entry } from "./dispatch.ts";
+import { BLOCK_PLACES, type Dispatch, type Entry } from "./dispatch.ts";
 import { compileExternal } from "./external.ts";
 import { listed, placeOf, type Reporter, type Spot, TOP } from "./findings.ts";
 import {
@@ -134,22 +134,16 @@ function knownBlocks(assembly: Assembly, { blocks }: PolicyDocument, report: Rep
       return [];
     }
     assembly.lists.add(list);
-    const hooks = (
-      [
-        ["in", "PREROUTING"],
-        ["out", "OUTPUT"],
-      ] as const
-    ).filter(([way]) => direction === "both" || direction === way);
-    return [
-      { list, families: known.families, hooks: hooks.map(([, hook]) => hook), origin: report.origin(at) },
-    ];
+    const ways = direction === "both" ? (["in", "out"] as const) : [direction];
+    const places = ways.flatMap((way) => BLOCK_PLACES[way]);
+    return [{ list, families: known.families, places, origin: report.origin(at) }];
   });
 }
 
 function addBlocks(assembly: Assembly, blocks: readonly Block[]): void {
-  for (const { list, families, hooks, origin } of blocks)
-    for (const hook of hooks) {
-      const dispatch = dispatchOf(assembly, "raw", hook);
+  for (const { list, families, places, origin } of blocks)
+    for (const { table, hook } of places) {
+      const dispatch = dispatchOf(assembly, table, hook);
       if (!dispatch.blocks.some((block) => block.list === list))
         dispatch.blocks.push({ list, families, origin });
     }
