@@ -4,7 +4,7 @@ import type { Agent } from "@sluice/agents/run/agent";
 import { type UndoFolder, undoFolder } from "@sluice/agents/undo/undo-folder";
 import { runCommand, tryCommand } from "@sluice/infra/process/run-command";
 import { waitUntil } from "@sluice/infra/process/wait-until";
-import type { Manifest } from "@sluice/proto/manifest/manifest";
+import type { Manifest, ManifestTakeover } from "@sluice/proto/manifest/manifest";
 import { beforeAll, describe, expect, test } from "vitest";
 import { startTestAgent } from "./agent.ts";
 import { type AgentChild, startAgentChild } from "./child.ts";
@@ -18,12 +18,31 @@ import { createTestServer, type TestServer } from "./server.ts";
  */
 const DEADLINE_MS = 2_000;
 const FIRST = { ...firewall(), deadlineMs: DEADLINE_MS };
-const SECOND = renamedSet({
-  ...firewall({ port: 2222, rate: "5mbit", office: ["203.0.113.0/24"] }),
-  deadlineMs: DEADLINE_MS,
-});
-/** sets, rules of each family, tc */
-const COMMITS = 4;
+/** It takes over what stands there by hand: a chain, a built-in chain with its policy, a table and a root qdisc. */
+const SECOND = shapedAtPeer(
+  renamedSet({
+    ...firewall({ port: 2222, rate: "5mbit", office: ["203.0.113.0/24"] }),
+    takeover: takeovers(),
+    deadlineMs: DEADLINE_MS,
+  }),
+);
+const BY_HAND = [
+  "iptables -N old",
+  "iptables -A old -s 198.51.100.0/24 -j DROP",
+  "iptables -A INPUT -i lo -j ACCEPT",
+  "iptables -A INPUT -p tcp -j old",
+  "iptables -P INPUT DROP",
+  "ip6tables -P INPUT DROP",
+  "iptables -A FORWARD -p icmp -j ACCEPT", // nobody claims it
+  "iptables -t nat -N web",
+  "iptables -t nat -A web -p tcp --dport 8080 -j REDIRECT --to-ports 80",
+  "iptables -t nat -A PREROUTING -j web",
+  "tc qdisc add dev peer0 root handle 7: htb default 30 r2q 10",
+  "tc class add dev peer0 parent 7: classid 7:30 htb rate 1mbit ceil 2mbit burst 15k cburst 15k quantum 1514",
+  "tc qdisc add dev peer0 parent 7:30 handle 30: pfifo limit 50",
+].join(" && ");
+/** sets, tables of each family, a tree for each device, and what of them goes */
+const COMMITS = 8;
 const AFTER_THE_MARK = ["old sets", "settle", "keep", "close"];
 const WAY_BACK = ["give up", "undo"];
 const PLACES = STEPS.flatMap((step) => placesOf(step));
@@ -37,6 +56,23 @@ interface Place {
 
 function placesOf(step: Step): Place[] {
   return Array.from({ length: step === "commit" ? COMMITS : 1 }, (_, index) => ({ step, time: index + 1 }));
+}
+
+function takeovers(): ManifestTakeover[] {
+  const origin = { policy: "web", revision: 2, line: 9 };
+  return [
+    { what: "chain", family: 4, table: "filter", chain: "old", origin },
+    { what: "chain", family: 4, table: "filter", chain: "INPUT", origin },
+    { what: "chain-policy", family: 4, table: "filter", hook: "INPUT", verdict: "ACCEPT", origin },
+    { what: "chain-policy", family: 6, table: "filter", hook: "INPUT", verdict: "ACCEPT", origin },
+    { what: "table", family: 4, table: "nat", origin },
+    { what: "qdisc", device: "peer0", origin },
+  ];
+}
+
+function shapedAtPeer(manifest: Manifest): Manifest {
+  const { devices } = manifest;
+  return { ...manifest, devices: [...devices, ...devices.map((one) => ({ ...one, device: "peer0" }))] };
 }
 
 /** So that the change has a set that goes, and one that comes. */
@@ -56,19 +92,34 @@ let whole: [string, string];
 
 beforeAll(async () => {
   const server = await createTestServer();
+  await server.sh(BY_HAND);
   const control = createFakeControl();
-  const agent = await startTestAgent(server, control);
+  let commits = 0;
+  const agent = await startTestAgent(server, control, {
+    at(step) {
+      if (step === "commit") commits += 1;
+    },
+  });
   const dumps: string[] = [];
   for (const [index, manifest] of [FIRST, SECOND].entries()) {
+    commits = 0;
     control.issue(manifest, index + 1);
     await waitUntil("its outcome", 30_000, () => control.outcomes().length > index);
+    expect(control.outcomes()[index]).toMatchObject({ result: "confirmed" });
     await isAtRest(agent);
-    dumps.push(await server.dump());
+    dumps.push(await looks(server));
   }
+  expect(commits).toBe(COMMITS);
+  expect(dumps[1]).not.toMatch(/old|INPUT DROP|8080|htb 7:|pfifo/);
   await agent.close();
   await server.remove();
   whole = [dumps[0] ?? "", dumps[1] ?? ""];
 });
+
+/** All that it holds, the foreign tree included. */
+async function looks(server: TestServer): Promise<string> {
+  return `${await server.dump()}\n${await server.sh("tc class show dev peer0")}`;
+}
 
 async function isAtRest(agent: Agent): Promise<void> {
   await waitUntil("rest", 30_000, () => {
@@ -80,6 +131,7 @@ async function isAtRest(agent: Agent): Promise<void> {
 /** A server that holds the first manifest, and an agent that waits where the change to the second reaches a step. */
 async function given(place: Place, work: (given: Given) => Promise<void>) {
   const server = await createTestServer();
+  await server.sh(BY_HAND);
   const disk = `${server.folder}/state`;
   await mkdir(disk);
   await runCommand("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", disk]);
@@ -105,12 +157,12 @@ async function given(place: Place, work: (given: Given) => Promise<void>) {
 
 /** What the kernel holds is one of both, whole, and an agent that starts now agrees and leaves it so. */
 async function isWhole({ server }: Given, generation: 1 | 2): Promise<void> {
-  expect(withoutOld(await server.dump(), generation)).toBe(whole[generation - 1]);
+  expect(withoutOld(await looks(server), generation)).toBe(whole[generation - 1]);
   const next = await startTestAgent(server, createFakeControl());
   try {
     await isAtRest(next);
     expect(next.status()).toMatchObject({ holds: { generation } });
-    await waitUntil("no old set", 30_000, async () => (await server.dump()) === whole[generation - 1]);
+    await waitUntil("no old set", 30_000, async () => (await looks(server)) === whole[generation - 1]);
   } finally {
     await next.close();
   }
@@ -141,7 +193,7 @@ describe.concurrent("with the disk full, control silent and the agent gone", () 
         await server.agent.child.exited;
         await runnerIsDone(server, place.step);
         const generation = AFTER_THE_MARK.includes(place.step) ? 2 : 1;
-        expect(withoutOld(await server.server.dump(), generation)).toBe(whole[generation - 1]);
+        expect(withoutOld(await looks(server.server), generation)).toBe(whole[generation - 1]);
         await rm(`${server.disk}/filler`, { force: true });
         await isWhole(server, generation);
       });
