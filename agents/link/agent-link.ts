@@ -1,26 +1,44 @@
 import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
 import { SluiceError } from "@sluice/proto/base/errors";
-import { type Domain, openMessage, signMessage } from "@sluice/proto/base/sign";
+import { type Domain, openMessage, type SignedMessage, signMessage } from "@sluice/proto/base/sign";
 import { ask, confirmReply, desiredEnvelope, planEnvelope, wake } from "@sluice/proto/wire/envelope";
 import { type Hits, hitsReply } from "@sluice/proto/wire/hits";
 import { listDelta, listHead } from "@sluice/proto/wire/list";
 import { type AskReply, controlPulse } from "@sluice/proto/wire/report";
 import { BUCKETS, planKey, subjects } from "@sluice/proto/wire/subjects";
 import type { ZodType } from "zod";
+import type { RecordFile } from "../state/record-file.ts";
 import { connectForGood, connectOnce } from "./connect.ts";
 import { directGet, fetchBlob, streamBlob } from "./direct-get.ts";
 import type { AgentLink, AgentLinkHandlers } from "./link.ts";
 import { deliverReport, type Reporting, signedReport } from "./report.ts";
 import { openSpool } from "./spool.ts";
+import { openWitnessBox } from "./witness.ts";
 
 const HITS_TIMEOUT_MS = 10_000;
 
+export interface AgentLinkOptions extends Reporting {
+  /** the newest checkpoint of control's log that was seen */
+  witnessFile: RecordFile<SignedMessage>;
+}
+
 /** Connects (waiting for NATS as long as it takes) and begins to hear. See AgentLink for what it promises. */
-export async function createAgentLink(options: Reporting, handlers: AgentLinkHandlers): Promise<AgentLink> {
+export async function createAgentLink(
+  options: AgentLinkOptions,
+  handlers: AgentLinkHandlers,
+): Promise<AgentLink> {
   const { identity } = options;
   const { server, keys } = identity;
   const connection = await connectForGood(identity);
   const spool = await openSpool(options.spoolFolder, (text) => deliverReport(connection, server, text));
+  const box = await openWitnessBox({
+    ...{ server, keys, reportKey: identity.reportKey, file: options.witnessFile, now: options.now },
+    onContradiction(seen, told) {
+      const reason = `control signed another one before: ${seen.hash}, and now ${told.hash}`;
+      const what = `the checkpoint of event ${told.seq}`;
+      void spool.add(signedReport(options, { kind: "rejected", what, reason })).then(spool.flush);
+    },
+  });
   const lists = new Map<string, Subscription>();
   let up = true;
 
@@ -46,6 +64,7 @@ export async function createAgentLink(options: Reporting, handlers: AgentLinkHan
     callback: (_error, message) => {
       const opened = openMessage(keys, "pulse", controlPulse, message.data);
       if (opened.ok) handlers.onControlPulse(opened.value);
+      else box.hear(message.data);
       void spool.flush();
     },
   });
@@ -68,7 +87,8 @@ export async function createAgentLink(options: Reporting, handlers: AgentLinkHan
     },
 
     pulse(value) {
-      if (up) connection.publish(subjects.pulse(server), JSON.stringify(value));
+      const witness = up ? box.word() : undefined;
+      if (up) connection.publish(subjects.pulse(server), JSON.stringify({ ...value, witness }));
     },
 
     async hits(counted) {
@@ -98,6 +118,7 @@ export async function createAgentLink(options: Reporting, handlers: AgentLinkHan
 
     async close() {
       spool.close();
+      await box.close();
       await connection.close();
       await watching;
     },

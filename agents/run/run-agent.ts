@@ -33,7 +33,11 @@ export async function runAgent(options: RunOptions): Promise<Agent> {
   logger.info("agent starts", { server: identity.server, state: folder, version: agentVersion() });
   const connect: AgentOptions["connect"] = (handlers) =>
     createAgentLink(
-      { identity, spoolFolder: state.spool, newId: randomUUID, now: () => new Date() },
+      {
+        ...{ identity, spoolFolder: state.spool, witnessFile: state.witness },
+        newId: randomUUID,
+        now: () => new Date(),
+      },
       handlers,
     );
   const agent = await start(state, identity, connect, options);

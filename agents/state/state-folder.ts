@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { signedMessage } from "@sluice/proto/base/sign";
 import { uninstalled } from "@sluice/proto/wire/report";
 import { z } from "zod";
 import { type SavedTally, savedTally } from "../hits/tally.ts";
@@ -34,6 +35,8 @@ export function stateFolder(path: string) {
     hits: recordFile<SavedTally>(file("hits.json"), savedTally),
     /** set by `uninstall`: the agent doesn't start here again until it is enrolled anew */
     uninstalled: recordFile(file("uninstalled.json"), uninstalled),
+    /** the newest checkpoint of control's log that was seen, as control signed it */
+    witness: recordFile(file("witness.json"), signedMessage),
     /** what was taken over, to be given back */
     taken: recordFile<Taken[]>(file("taken.json"), z.array(taken)),
     /** the undo runner's own folder */

@@ -44,6 +44,17 @@ function unfit(level: number, tile: number): string {
   return `tile ${tile} of level ${level} doesn't fit the tree's size`;
 }
 
+/** The tile of level 0 with this leaf. */
+export function tileOf(leaf: number): number {
+  return Math.floor(leaf / TILE);
+}
+
+/** A leaf in its tile; empty where the tile doesn't have it. */
+export function leafIn(tile: Buffer | undefined, leaf: number): Buffer {
+  const offset = (leaf % TILE) * HASH_BYTES;
+  return tile?.subarray(offset, offset + HASH_BYTES) ?? Buffer.alloc(0);
+}
+
 function inTiles(bytes: Buffer): Buffer[] {
   const bytesOfTile = TILE * HASH_BYTES;
   return Array.from({ length: Math.ceil(bytes.length / bytesOfTile) }, (_, n) =>

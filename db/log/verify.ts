@@ -1,160 +1,162 @@
-import { asc, eq, gt, sql } from "drizzle-orm";
+import type { Finding } from "@sluice/proto/api/proof";
+import { leafHash } from "@sluice/proto/base/merkle";
 import type { Queryable } from "../connect.ts";
-import { events, head } from "../schema/events.ts";
-import { chainHash, type EventBody, KEYS, saltedDigest } from "./event-body.ts";
-import type { Position } from "./read.ts";
-import { actorOf, reasonOf } from "./stored-event.ts";
+import { type Before, checkEvent, found, ORIGIN } from "./check-event.ts";
+import { type Claim, type Claims, type Copy, createClaims, firstRewritten, rewritten } from "./claims.ts";
+import { differingColumn } from "./columns.ts";
+import { type EvidenceRow, hashAt, namesAt, readEvidence } from "./evidence.ts";
+import { type Position, readHead } from "./read.ts";
+import { treeReader, treeSize } from "./tree.ts";
+import { createTreeCheck, type TreeCheck } from "./tree-check.ts";
+import { checkEnd } from "./verify-end.ts";
 
 /**
- * Walks the whole chain and names the first event that isn't as it was written. The hashes are computed here, not
- * in SQL, so what wrote them doesn't judge them. Reads page by page: writers may go on, memory stays flat.
+ * Walks the whole log and tells what isn't as it was written, the first bad event first.
  *
- * The chain alone can't tell that its newest events were cut off with the head set back, or that all of it was
- * written anew: give the newest checkpoint kept outside the database.
+ * 1. The hashes are computed here, not in SQL, so what wrote them doesn't judge them.
+ * 2. It reads page by page: writers may go on, memory stays flat.
+ * 3. The chain alone can't tell that its newest events were cut off with the head set back, or that all of it was written anew
+ *    by who may write to the database. Claims can: what was signed of the log, and is kept elsewhere too.
+ *
+ * What was appended after the newest claim is as safe as the database is, until the next one.
  */
-export type Fault =
-  | "missing" // an event of this seq isn't there
-  | "wrong-prev" // it doesn't follow the event before it: moved, or put in
-  | "edited-body" // the body isn't the one that was hashed
-  | "altered-hash" // the hash isn't the body's
-  | "altered-column" // a column for queries says something else than the body
-  | "altered-personal" // actor or reason isn't the one that was recorded
-  | "truncated" // the newest events are gone
-  | "beyond-head" // events stand after the newest one
-  | "other-history"; // at the checkpoint stands another event than then
+export interface Proof {
+  /** claims from outside, in any order */
+  claims: readonly Claim[];
+  /** those beside the log, of events `from` to `to` */
+  claimsBetween(from: number, to: number): Promise<readonly Claim[]>;
+  /** the log's hashes outside the database */
+  copies: readonly Copy[];
+  onProgress(progress: { seq: number; of: number }): void;
+  /** ends it, by throwing */
+  signal: AbortSignal | undefined;
+}
 
-export type Verification =
-  | { ok: true; events: number; head: Position }
-  | { ok: false; seq: number; fault: Fault; message: string };
+export interface Verification {
+  events: number;
+  head: Position;
+  /** the root is undefined where the stored tree can't be read */
+  tree: { size: number; root: string | undefined };
+  claims: Pick<Claims, "held" | "heldUpTo">;
+  findings: Finding[];
+}
 
-const pageSize = 1_000;
+const PAGE = 1_024;
+const FINDINGS_MOST = 20;
+const WITHOUT: Proof = {
+  claims: [],
+  claimsBetween: async () => [],
+  copies: [],
+  onProgress: () => undefined,
+  signal: undefined,
+};
 
-export async function verify(
+export async function verify(db: Queryable, given: Partial<Proof> = {}): Promise<Verification> {
+  const proof = { ...WITHOUT, ...given };
+  const size = await treeSize(db);
+  const claims = createClaims();
+  const tree = createTreeCheck(db, size);
+  const { last, findings } = await walk(db, proof, claims, tree);
+  const anew = await whatClaimsSay(db, proof, claims, findings);
+  const ofTree = await tree.finding();
+  const later = [...proof.claims.filter(({ seq }) => seq > last.seq)];
+  later.push(...(await proof.claimsBetween(last.seq + 1, Number.MAX_SAFE_INTEGER)));
+  const all = [
+    ...findings,
+    ...(anew === undefined ? [] : [anew]),
+    // a log that was written anew isn't what the tree was made of: said once
+    ...(ofTree === undefined || anew !== undefined || findings.some(({ seq }) => seq <= ofTree.seq)
+      ? []
+      : [ofTree]),
+    ...(await checkEnd(db, later)),
+  ].sort((a, b) => a.seq - b.seq);
+  return {
+    events: last.seq,
+    head: { seq: last.seq, hash: last.hash.toString("hex") },
+    tree: { size, root: await tree.root() },
+    claims,
+    findings: all.slice(0, FINDINGS_MOST),
+  };
+}
+
+async function walk(
   db: Queryable,
-  { checkpoint }: { checkpoint?: Position } = {},
-): Promise<Verification> {
-  let previous: Buffer = Buffer.alloc(32);
-  let seq = 0;
+  proof: Proof,
+  claims: Claims,
+  tree: TreeCheck,
+): Promise<{ last: Before; findings: Finding[] }> {
+  const findings: Finding[] = [];
+  let before = ORIGIN;
   for (;;) {
-    const page = await readRows(db, seq);
-    for (const [index, row] of page.entries()) {
-      const following = page[index + 1]?.prevHash;
-      const bad = await checkRow(row, seq + 1, previous, () => following ?? nextPrevHash(db, row.seq));
-      if (bad) return bad;
-      if (row.seq === checkpoint?.seq && row.hash.toString("hex") !== checkpoint.hash) {
-        return fault(row.seq, "other-history", "isn't the one that stood here when the checkpoint was made");
+    proof.signal?.throwIfAborted();
+    // one more than is checked: who follows still holds the hash as it was written
+    const page = await readEvidence(db, before.seq, PAGE + 1);
+    const head = await readHead(db);
+    const rows = page.slice(0, PAGE);
+    const claimed = await claimsOf(proof, before.seq + 1, rows.at(-1)?.seq ?? 0);
+    await tree.compare(rows);
+    for (const [index, row] of rows.entries()) {
+      if (row.seq !== before.seq + 1) {
+        findings.push(gone(before.seq + 1, row.seq - 1));
+        before = { seq: row.seq - 1, hash: row.prev, isBad: true };
+        tree.lose();
       }
-      seq = row.seq;
-      previous = row.hash;
+      const headHash = head.seq === row.seq ? Buffer.from(head.hash, "hex") : undefined;
+      before = checkRow(before, row, page[index + 1]?.prev ?? headHash, findings);
+      tree.add(row.hash);
+      for (const claim of claimed.get(row.seq) ?? [])
+        claims.judge(claim, { hash: row.hash.toString("hex"), root: tree.rootHere() });
     }
-    if (page.length < pageSize) break;
+    proof.onProgress({ seq: before.seq, of: Math.max(head.seq, before.seq) });
+    if (page.length <= PAGE) return { last: before, findings };
   }
-  return (
-    (await checkEnd(db, seq, checkpoint)) ?? {
-      ok: true,
-      events: seq,
-      head: { seq, hash: previous.toString("hex") },
-    }
-  );
 }
 
-type Row = Awaited<ReturnType<typeof readRows>>[number];
-
-function readRows(db: Queryable, after: number) {
-  return db
-    .select({
-      seq: events.seq,
-      stream: events.stream,
-      streamVersion: events.streamVersion,
-      id: events.id,
-      type: events.type,
-      schemaVersion: events.schemaVersion,
-      body: events.body,
-      prevHash: events.prevHash,
-      hash: events.hash,
-      at: events.at,
-      correlation: events.correlation,
-      policy: events.policy,
-      server: events.server,
-      list: events.list,
-      rollout: events.rollout,
-      actor: { salt: actorOf.salt, value: actorOf.value },
-      reason: { salt: reasonOf.salt, value: reasonOf.value },
-    })
-    .from(events)
-    .leftJoin(actorOf, sql`${actorOf.eventId} = ${events.id} and ${actorOf.field} = 'actor'`)
-    .leftJoin(reasonOf, sql`${reasonOf.eventId} = ${events.id} and ${reasonOf.field} = 'reason'`)
-    .where(gt(events.seq, after))
-    .orderBy(asc(events.seq))
-    .limit(pageSize);
-}
-
-async function checkRow(
-  row: Row,
-  expectedSeq: number,
-  previous: Buffer,
-  followingPrev: () => Promise<Buffer | undefined> | Buffer | undefined,
-): Promise<Verification | undefined> {
-  if (row.seq !== expectedSeq) return fault(expectedSeq, "missing", "isn't there");
-  const hash = chainHash(previous, row.seq, row.body);
-  if (!hash.equals(row.hash)) {
-    // who follows still holds the hash as it was written
-    return (await followingPrev())?.equals(hash)
-      ? fault(row.seq, "altered-hash", "has a hash that isn't its body's")
-      : fault(row.seq, "edited-body", "isn't the one that was written here");
+function checkRow(
+  before: Before,
+  row: EvidenceRow,
+  following: Buffer | undefined,
+  findings: Finding[],
+): Before {
+  const { body, finding } = checkEvent(before, row, following);
+  const column = finding === undefined && body !== undefined ? differingColumn(row, body) : undefined;
+  if (finding !== undefined) findings.push(finding);
+  if (column !== undefined) {
+    const is = `says another ${column} in its column than in its body`;
+    findings.push(found("altered", row.seq, body, is));
   }
-  if (!row.prevHash.equals(previous))
-    return fault(row.seq, "wrong-prev", "doesn't follow the event before it");
-  const body: EventBody = JSON.parse(row.body);
-  const column = differingColumn(row, body);
-  if (column)
-    return fault(row.seq, "altered-column", `says another ${column} in its column than in its body`);
-  for (const field of ["actor", "reason"] as const) {
-    const kept = row[field];
-    if (kept && saltedDigest(kept.salt, kept.value) !== body.meta[field]) {
-      return fault(row.seq, "altered-personal", `has another ${field} than was recorded`);
-    }
-  }
-  return undefined;
+  const { seq, hash } = row;
+  return { seq, hash, type: body?.type, stream: body?.stream, isBad: finding?.seq === seq };
 }
 
-function differingColumn(row: Row, body: EventBody): string | undefined {
-  if (row.at.getTime() !== Date.parse(body.meta.at)) return "at";
-  if (row.correlation !== body.meta.correlation) return "correlation";
-  const own = ["id", "stream", "streamVersion", "type", "schemaVersion"] as const;
-  return (
-    own.find((name) => row[name] !== body[name]) ?? KEYS.find((key) => row[key] !== (body.keys[key] ?? null))
-  );
+function gone(from: number, to: number): Finding {
+  const which = from === to ? `event ${from} is` : `events ${from} to ${to} are`;
+  return { tampering: "deleted", seq: from, message: `${which} gone: deleted` };
 }
 
-/** The previous hash in the event after this one, or in the head where this is the newest. */
-async function nextPrevHash(db: Queryable, seq: number): Promise<Buffer | undefined> {
-  const [next] = await db
-    .select({ prev: events.prevHash })
-    .from(events)
-    .where(eq(events.seq, seq + 1));
-  const [newest] = await db.select({ hash: head.hash }).from(head).where(eq(head.seq, seq));
-  return next?.prev ?? newest?.hash;
+async function claimsOf(proof: Proof, from: number, to: number): Promise<Map<number, Claim[]>> {
+  const outside = proof.claims.filter(({ seq }) => seq >= from && seq <= to);
+  const all = [...outside, ...(await proof.claimsBetween(from, to))];
+  return Map.groupBy(all, ({ seq }) => seq);
 }
 
-/** The head must be the event that was read last, or one that was appended since. */
-async function checkEnd(db: Queryable, seq: number, checkpoint: Position | undefined) {
-  if (checkpoint && checkpoint.seq > seq)
-    return fault(seq + 1, "truncated", "is gone: a checkpoint knows it");
-  const [end] = await db
-    .select({
-      headSeq: head.seq,
-      last: sql<number>`coalesce((select max(${events.seq}) from ${events}), 0)`.mapWith(Number),
-      same: sql<boolean>`not exists (select from ${events} where ${events.seq} = ${head.seq} and ${events.hash} <> ${head.hash})`,
-    })
-    .from(head);
-  if (!end) return fault(seq, "truncated", "was followed by a head row, which is gone");
-  if (end.headSeq > end.last) return fault(end.last + 1, "truncated", "is gone: the head knows it");
-  if (end.headSeq < end.last) return fault(end.headSeq + 1, "beyond-head", "stands after the newest event");
-  if (!end.same) return fault(end.last, "other-history", "isn't the one that the head knows");
-  return undefined;
+/** A claim that doesn't hold tells of a log written anew, unless what was found already explains it. */
+async function whatClaimsSay(
+  db: Queryable,
+  proof: Proof,
+  claims: Claims,
+  findings: readonly Finding[],
+): Promise<Finding | undefined> {
+  const broken = claims.broken();
+  if (broken === undefined || findings.some(({ seq }) => seq <= broken.claim.seq)) return undefined;
+  const log: Copy = { leaf: async (seq) => leafOf(await hashAt(db, seq)) };
+  const spanHash = treeReader(db);
+  const stored: Copy = { leaf: (seq) => spanHash({ from: seq - 1, to: seq }).catch(() => undefined) };
+  const first = await firstRewritten(broken, log, [...proof.copies, stored]);
+  const certain = first ?? (broken.after + 1 === broken.claim.seq ? broken.claim.seq : undefined);
+  return rewritten(broken, certain, certain === undefined ? undefined : await namesAt(db, certain));
 }
 
-function fault(seq: number, kind: Fault, what: string): Verification {
-  return { ok: false, seq, fault: kind, message: `event ${seq} ${what}` };
+function leafOf(hash: Buffer | undefined): Buffer | undefined {
+  return hash && leafHash(hash);
 }

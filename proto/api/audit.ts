@@ -75,12 +75,3 @@ export const auditAtView = z.strictObject({
   lists: z.array(z.strictObject({ list: z.string(), rev: z.int(), digest: z.string(), entries: z.int() })),
 });
 export type AuditAtView = z.infer<typeof auditAtView>;
-
-export const auditVerifyView = z.strictObject({
-  ok: z.boolean(),
-  events: z.int(),
-  head: z.strictObject({ seq: z.int(), hash: z.string() }),
-  /** the first event whose hash doesn't follow from what is before it */
-  broken: z.strictObject({ seq: z.int(), message: z.string() }).optional(),
-});
-export type AuditVerifyView = z.infer<typeof auditVerifyView>;

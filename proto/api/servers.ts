@@ -83,6 +83,8 @@ export const serverView = serverRowView.extend({
   lists: z.record(z.string(), z.int()),
   /** how full the fuller set of each is, as far as the agent knows */
   fill: z.record(z.string(), listFill).optional(),
+  /** the newest checkpoint of the audit log that it has seen; `holds`: the log has that event still */
+  witness: z.strictObject({ epoch: z.int(), seq: z.int(), at: z.string(), holds: z.boolean() }).optional(),
   /** why it failed last, while `state` is failed */
   failure: z.strictObject({ step: z.string(), reason: z.string() }).optional(),
 });

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { signedMessage } from "../base/sign.ts";
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -21,11 +22,14 @@ export const checkpoint = z
   .refine(({ seq, size }) => seq === size, "a tree of another size than the log");
 export type Checkpoint = z.infer<typeof checkpoint>;
 
-/** The newest checkpoint that a server has seen; signed (domain `witness`) with the server's report key. */
+/**
+ * The newest checkpoint that a server has seen, as control signed it, so that no server can make one up; signed (domain
+ * `witness`) with the server's report key.
+ */
 export const witness = z.strictObject({
   v: z.literal(1),
   server: z.string(),
-  checkpoint,
+  checkpoint: signedMessage,
   /** the server's clock (ISO) when it saw it first */
   at: z.string(),
 });

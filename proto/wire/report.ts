@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { signedMessage } from "../base/sign.ts";
 import { difference } from "../manifest/difference.ts";
 import { facts } from "../manifest/facts.ts";
 import { origin } from "../manifest/manifest.ts";
@@ -140,6 +141,8 @@ export const pulse = z.strictObject({
   /** by list, as far as it is known */
   fill: z.record(z.string(), listFill).optional(),
   differences: z.int().min(0),
+  /** the newest checkpoint of control's log that it has seen (proto/wire/checkpoint.ts); in some pulses only */
+  witness: signedMessage.optional(),
 });
 export type Pulse = z.infer<typeof pulse>;
 

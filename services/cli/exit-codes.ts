@@ -1,7 +1,7 @@
 /** What the shell gets: see `sluice --help`. */
 export const EXIT = {
   done: 0,
-  /** something broke: control away, a fault inside */
+  /** something broke: control away, a fault inside; or the audit log isn't as it was written */
   fault: 1,
   /** what was asked can't be done; the reason is on stderr and in the JSON */
   refused: 2,

@@ -1,4 +1,4 @@
-import { auditAtView, auditLogView, auditVerifyView } from "@sluice/proto/api/audit";
+import { auditAtView, auditLogView } from "@sluice/proto/api/audit";
 import { driftView, repairDriftView, showDriftView } from "@sluice/proto/api/drift";
 import { explainView } from "@sluice/proto/api/explain";
 import { createTokenView, fleetView, tokenRowView } from "@sluice/proto/api/fleet";
@@ -15,6 +15,7 @@ import {
   policyView,
   retirePolicyView,
 } from "@sluice/proto/api/policies";
+import { auditVerifyView } from "@sluice/proto/api/proof";
 import { rolloutRowView, rolloutView } from "@sluice/proto/api/rollouts";
 import { addServerView, labelServerView, serverRowView, serverView } from "@sluice/proto/api/servers";
 import { testPoliciesView } from "@sluice/proto/api/tests";

@@ -7,6 +7,7 @@ import { type SigningKey, signMessage } from "@sluice/proto/base/sign";
 import { upcast } from "@sluice/proto/events/upcast";
 import { parsePolicy } from "@sluice/proto/policy/parse";
 import { type Listen, serveHttp } from "./api/http.ts";
+import { Witnesses } from "./audit/witnesses.ts";
 import { compile } from "./compile/compile.ts";
 import { Hub } from "./context/hub.ts";
 import { randomIds } from "./context/ids.ts";
@@ -138,6 +139,7 @@ async function startOn(database: Database, options: ControlOptions): Promise<Con
       await link.close();
       await running;
       await services.pulses.save(database);
+      await services.witnesses.save(database);
       await appender.close();
       await database.close();
       log.info({}, "control has stopped");
@@ -158,6 +160,9 @@ async function createServices(
   await pulses.load(database);
   const guarded = new Protected(agentEndpoints);
   await guarded.load(database);
+  const keys = { [signingKey.kid]: signingKey.publicKey };
+  const witnesses = new Witnesses();
+  await witnesses.load(database, keys);
   return {
     database,
     link: lateLink(openLink),
@@ -167,7 +172,7 @@ async function createServices(
     epoch: await currentEpoch(database, clock),
     timings: { ...TIMINGS, ...options.timings },
     enrolment: {
-      keys: { [signingKey.kid]: signingKey.publicKey },
+      keys,
       natsUrls: options.agentNatsUrls ?? options.natsUrls,
       control: agentEndpoints,
       ...(authority && { issueJwt: (server: string, key: string) => agentJwt(authority, server, key) }),
@@ -180,6 +185,7 @@ async function createServices(
     hub: new Hub(),
     documents: new Documents(parsePolicy),
     pulses,
+    witnesses,
     hits: createHitBook(database),
     protected: guarded,
     books: new ListBooks(),

@@ -8,7 +8,7 @@ import { openRehearsal } from "@sluice/agents/exec/rehearsal-namespace";
 import { createAgentLink } from "@sluice/agents/link/agent-link";
 import { identity } from "@sluice/agents/link/identity";
 import { createListDuty } from "@sluice/agents/run/list-duty";
-import { openStateFolder } from "@sluice/agents/state/state-folder";
+import { openStateFolder, stateFolder } from "@sluice/agents/state/state-folder";
 import { listSet } from "@sluice/proto/base/names";
 import { raw } from "./raw.ts";
 import { NOTHING } from "./workload.ts";
@@ -42,7 +42,11 @@ const target: Target = {
 };
 
 const link = await createAgentLink(
-  { identity: me, spoolFolder: `${folder}/spool`, newId: () => "bench", now: () => new Date() },
+  {
+    ...{ identity: me, spoolFolder: `${folder}/spool`, witnessFile: stateFolder(folder).witness },
+    newId: () => "bench",
+    now: () => new Date(),
+  },
   {
     onDesired: () => undefined,
     onPlan: () => undefined,

@@ -2,7 +2,7 @@ import { exported } from "@sluice/agents/run/export";
 import { status } from "@sluice/agents/run/local-protocol";
 import { issue, paused } from "@sluice/agents/state/schemas";
 import { VIEWS } from "@sluice/cli/views";
-import { auditAtView, auditEventView, auditLogView, auditVerifyView } from "@sluice/proto/api/audit";
+import { auditAtView, auditEventView, auditLogView } from "@sluice/proto/api/audit";
 import { assignedView, decidedView } from "@sluice/proto/api/common";
 import { driftView, repairDriftView, showDriftView } from "@sluice/proto/api/drift";
 import { errorView, placeView, problemView } from "@sluice/proto/api/error";
@@ -22,6 +22,7 @@ import {
   policyView,
   retirePolicyView,
 } from "@sluice/proto/api/policies";
+import { auditVerifyView, finding } from "@sluice/proto/api/proof";
 import { rolloutRowView, rolloutServerView, rolloutView } from "@sluice/proto/api/rollouts";
 import { addServerView, labelServerView, serverRowView, serverView } from "@sluice/proto/api/servers";
 import { rehearsedView, testPoliciesView } from "@sluice/proto/api/tests";
@@ -71,6 +72,7 @@ export const SHAPES = {
   auditEvent: auditEventView,
   auditAt: auditAtView,
   auditVerify: auditVerifyView,
+  finding,
   fleet: fleetView,
   createToken: createTokenView,
   tokenRow: tokenRowView,

@@ -105,3 +105,20 @@ test("a stream that knows more than the log isn't buried under newer checkpoints
   await saidOf("the CHECKPOINTS stream isn't this log's");
   expect(world.link.checkpoints).toHaveLength(put);
 });
+
+test("signed checkpoints that are taken away while control runs aren't signed anew over what came instead", async () => {
+  await world.stop();
+  world = await startWorld(postgres.url);
+  await world.client.lists.create.mutate({ list: "one" });
+  const { head } = await world.client.audit.verify.query();
+  await signedUpTo(head.seq);
+  const put = world.link.checkpoints.length;
+  await world.database(({ sql }) =>
+    sql.begin(async (tx) => {
+      await tx`set local session_replication_role = replica`;
+      await tx`delete from signed_checkpoints`;
+    }),
+  );
+  await saidOf(`the signed checkpoint of event ${head.seq} is gone`);
+  expect(world.link.checkpoints).toHaveLength(put);
+});

@@ -80,6 +80,7 @@ export function memoryLink(): MemoryLink {
       const last = memory.checkpoints.at(-1);
       return last && JSON.stringify(last);
     },
+    eventText: async (seq) => memory.events.find((event) => event.seq === seq)?.text,
     async tellCheckpoint(message) {
       memory.told.push(message);
     },

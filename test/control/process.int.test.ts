@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { createUser } from "@nats-io/nkeys";
 import { createAgentLink } from "@sluice/agents/link/agent-link";
 import type { AgentLink } from "@sluice/agents/link/link";
+import { stateFolder } from "@sluice/agents/state/state-folder";
 import { type Client, createClient } from "@sluice/cli/client";
 import { type NatsServer, startNats } from "@sluice/infra/fixtures/nats";
 import { type PostgresServer, startPostgres } from "@sluice/infra/fixtures/postgres";
@@ -102,6 +103,7 @@ async function enrolAgent(server: string): Promise<AgentLink> {
     {
       identity: { ...enrolled, reportKey, natsSeed },
       spoolFolder: join(folder, server),
+      witnessFile: stateFolder(join(folder, server)).witness,
       newId: randomUUID,
       now: () => new Date(),
     },

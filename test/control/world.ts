@@ -8,6 +8,7 @@ import { connect, type Database } from "@sluice/db/connect";
 import { waitUntil } from "@sluice/infra/process/wait-until";
 import type { PlanView } from "@sluice/proto/api/plans";
 import type { RolloutView } from "@sluice/proto/api/rollouts";
+import { createSigningKey, type SignedMessage, type SigningKey, signMessage } from "@sluice/proto/base/sign";
 import type { Facts } from "@sluice/proto/manifest/facts";
 import type { DesiredEnvelope } from "@sluice/proto/wire/envelope";
 import type { OutcomeResult, Pulse, Refusal, ReportBody } from "@sluice/proto/wire/report";
@@ -56,6 +57,7 @@ export async function startWorld(databaseUrl: string) {
   let control = await start();
   let client: Client = createClient({ url: control.url, token: ADMIN });
   const names: string[] = [];
+  const reportKeys = new Map<string, SigningKey>();
 
   async function report(server: string, body: ReportBody, id: string = randomUUID()): Promise<void> {
     await link.linkIn().onReport({ v: 1, server, id, at: clock.now().toISOString(), body });
@@ -97,10 +99,26 @@ export async function startWorld(databaseUrl: string) {
     /** A server that is enrolled, has said what it is, and is there. */
     async join(server: string, labels: Record<string, string> = {}, facts = factsOf(server)): Promise<void> {
       const { token } = await client.servers.add.mutate({ server, labels });
-      await post("/enrol", { token, ...agentKeys() });
+      const reportKey = createSigningKey();
+      reportKeys.set(server, reportKey);
+      await post("/enrol", { token, ...agentKeys(), publicKey: reportKey.publicKey });
       await report(server, { kind: "facts", facts });
       names.push(server);
       pulse(server);
+    },
+
+    /** The server has seen a checkpoint, and says so. */
+    sees(server: string, checkpoint: SignedMessage): void {
+      const key = reportKeys.get(server);
+      if (key === undefined) throw new Error(`${server} has no key`);
+      const value = { v: 1, server, checkpoint, at: clock.now().toISOString() };
+      pulse(server, { witness: signMessage(key, "witness", value) });
+    },
+
+    /** As its superuser, beside control. */
+    async database<T>(use: (database: Database) => Promise<T>): Promise<T> {
+      await using database = await connect(databaseUrl, { schema });
+      return await use(database);
     },
 
     async apply(text: string): Promise<number> {

@@ -2,21 +2,24 @@ import { createPrivateKey, randomUUID, sign } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { jetstreamManager } from "@nats-io/jetstream";
 import { createUser } from "@nats-io/nkeys";
 import { connect, jwtAuthenticator } from "@nats-io/transport-node";
 import { createAgentLink } from "@sluice/agents/link/agent-link";
 import type { Identity } from "@sluice/agents/link/identity";
 import type { AgentLink, AgentLinkHandlers } from "@sluice/agents/link/link";
+import { stateFolder } from "@sluice/agents/state/state-folder";
+import { openWitness } from "@sluice/control/audit/witnesses";
 import { agentJwt, createAuthority, natsServerConfig } from "@sluice/control/link/authority";
 import { type ControlLink, createControlLink } from "@sluice/control/link/control-link";
 import type { LinkIn } from "@sluice/control/link/link";
 import { startNats } from "@sluice/infra/fixtures/nats";
 import { SluiceError } from "@sluice/proto/base/errors";
-import { createSigningKey } from "@sluice/proto/base/sign";
+import { createSigningKey, signMessage } from "@sluice/proto/base/sign";
 import type { Hits } from "@sluice/proto/wire/hits";
-import type { Report } from "@sluice/proto/wire/report";
+import type { Pulse, Report } from "@sluice/proto/wire/report";
 import { BUCKETS, directGetSubject, subjects } from "@sluice/proto/wire/subjects";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 const control = createSigningKey();
 const authority = await createAuthority();
@@ -24,6 +27,7 @@ let nats: Awaited<ReturnType<typeof startNats>>;
 let link: ControlLink;
 let folder: string;
 const reports: Report[] = [];
+const pulses: Pulse[] = [];
 const counted: Hits[] = [];
 /** what recording the next reports fails of */
 const failures: Error[] = [];
@@ -39,7 +43,7 @@ const linkIn: LinkIn = {
     if (failure !== undefined) throw failure;
     reports.push(report);
   },
-  onPulse: () => undefined,
+  onPulse: (pulse) => void pulses.push(pulse),
   onHits: async (hits) => void counted.push(hits),
   onConfirm: async () => confirmAnswer,
 };
@@ -77,7 +81,13 @@ async function identityOf(server: string): Promise<Identity> {
 
 async function agentOf(identity: Identity, handlers: Partial<AgentLinkHandlers> = {}): Promise<AgentLink> {
   const agent = await createAgentLink(
-    { identity, spoolFolder: join(folder, identity.server), newId: randomUUID, now: () => new Date() },
+    {
+      identity,
+      spoolFolder: join(folder, identity.server),
+      witnessFile: stateFolder(join(folder, identity.server)).witness,
+      newId: randomUUID,
+      now: () => new Date(),
+    },
     {
       onDesired: () => undefined,
       onPlan: () => undefined,
@@ -133,6 +143,78 @@ test("a report reaches control once, signed, also when the broker was away while
   const mine = () => reports.filter(({ server }) => server === "reporter");
   await vi.waitFor(() => expect(mine()).toHaveLength(1), { timeout: 20_000 });
   expect(mine()[0]?.body).toEqual({ kind: "resumed" });
+});
+
+describe("witness", () => {
+  const hash = (letter: string) => letter.repeat(64);
+  const signed = (seq: number, letter = "a") => {
+    const value = { v: 1, epoch: 1, seq, hash: hash(letter), size: seq, root: hash("b"), at: "2026-01-01" };
+    return signMessage(control, "checkpoint", value);
+  };
+  const word = { v: 1 as const, at: "", state: "idle" as const, epoch: 1, generation: 1, digest: "" };
+  const pulseOf = (server: string) => ({ ...word, server, lists: {}, differences: 0 });
+
+  /** What the server says in pulses that it has seen, once that is of this event. */
+  async function seenBy(agent: AgentLink, seq: number): Promise<void> {
+    await vi.waitFor(
+      () => {
+        agent.pulse(pulseOf(agent.server));
+        const words = pulses
+          .filter(({ server }) => server === agent.server)
+          .flatMap(({ witness }) => witness ?? []);
+        const key = reportKeys.get(agent.server) ?? "";
+        const opened = words.map((message) =>
+          openWitness(agent.server, key, { [control.kid]: control.publicKey }, message),
+        );
+        expect(opened.at(-1)).toMatchObject({ ok: true, value: { checkpoint: { seq } } });
+      },
+      { timeout: 20_000 },
+    );
+  }
+
+  test("a server says the newest checkpoint it has heard, signed, also after a restart, and passes over what is older", async () => {
+    const identity = await identityOf("seer");
+    const agent = await agentOf(identity);
+    await link.tellCheckpoint(signed(7));
+    await seenBy(agent, 7);
+    await link.tellCheckpoint(signed(9));
+    await link.tellCheckpoint(signed(8));
+    await seenBy(agent, 9);
+    await agent.close();
+    const again = await agentOf(identity);
+    await seenBy(again, 9);
+  });
+
+  test("control that signs two histories is told so, once", async () => {
+    const agent = await agentOf(await identityOf("two-faced"));
+    await link.tellCheckpoint(signed(20));
+    await seenBy(agent, 20);
+    for (let n = 0; n < 3; n += 1) await link.tellCheckpoint(signed(20, "c"));
+    const mine = () => reports.filter(({ server }) => server === "two-faced").map(({ body }) => body);
+    await vi.waitFor(() => expect(mine()).toHaveLength(1), { timeout: 20_000 });
+    expect(mine()).toMatchObject([{ kind: "rejected", what: "the checkpoint of event 20" }]);
+  });
+
+  test("what control didn't sign isn't borne witness to", async () => {
+    const agent = await agentOf(await identityOf("careful"));
+    await link.tellCheckpoint(signMessage(createSigningKey(), "checkpoint", { seq: 99 }));
+    await link.tellCheckpoint(signMessage(control, "pulse", JSON.parse(signed(98).body)));
+    await link.tellCheckpoint(signed(30));
+    await seenBy(agent, 30);
+  });
+});
+
+test("checkpoints are kept in a stream of their own, whose newest is found, and which can't be purged", async () => {
+  expect(await link.lastCheckpoint()).toBeUndefined();
+  const put = [1, 2].map((seq) => signMessage(control, "checkpoint", { seq }));
+  for (const [n, message] of put.entries()) await link.putCheckpoint(`1-${n}`, message);
+  expect(JSON.parse((await link.lastCheckpoint()) ?? "")).toEqual(put[1]);
+  const user = jwtAuthenticator(authority.controlJwt, new TextEncoder().encode(authority.controlSeed));
+  const connection = await connect({ servers: [nats.url], authenticator: user });
+  const manager = await jetstreamManager(connection);
+  await expect(manager.streams.purge("CHECKPOINTS")).rejects.toThrow("not permitted");
+  await expect(manager.streams.deleteMessage("CHECKPOINTS", 1)).rejects.toThrow("not permitted");
+  await connection.close();
 });
 
 test("a report signed by another server's key is dropped", async () => {

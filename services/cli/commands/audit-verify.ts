@@ -1,19 +1,58 @@
+import type { AuditVerifyProgress, AuditVerifyView } from "@sluice/proto/api/proof";
 import type { Command } from "commander";
-import { action, print } from "../command.ts";
+import { action, type Invocation, print } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
+import { findingLines } from "../render/findings.ts";
 import { counted } from "../render/text.ts";
+import type { Terminal } from "../terminal.ts";
+import { watch } from "../watch.ts";
 
 export function addAuditVerify(audit: Command): void {
   action(
-    audit.command("verify").description("walk the hash chain from the first event to the last"),
-    async ({ client, terminal }) => {
-      const view = await client.audit.verify.query();
-      print(terminal, view, () => [
-        view.ok
-          ? `${counted(view.events, "event")}, unbroken; head ${view.head.seq} ${view.head.hash}`
-          : `broken at event ${view.broken?.seq}: ${view.broken?.message}`,
-      ]);
-      return view.ok ? EXIT.done : EXIT.halted;
+    audit
+      .command("verify")
+      .description(
+        "check the whole log: its hash chain and Merkle tree, signed checkpoints, and what NATS and servers have seen of it",
+      ),
+    async (invocation) => {
+      const { terminal } = invocation;
+      const { result, interrupted } = await verify(invocation);
+      terminal.status("");
+      if (result === undefined) return interrupted ? EXIT.interrupted : EXIT.fault;
+      print(terminal, result, () => verifyLines(terminal, result));
+      return result.ok ? EXIT.done : EXIT.fault;
     },
   );
+}
+
+async function verify({ client, terminal, signal }: Invocation) {
+  const { view, interrupted } = await watch<AuditVerifyProgress>({
+    first: { seq: 0, of: 0 },
+    subscribe: (observer) => client.audit.verifyAloud.subscribe(undefined, observer),
+    signal,
+    terminal,
+    onView(now) {
+      if ("seq" in now && now.of > 0) terminal.status(`event ${now.seq} of ${now.of}`);
+    },
+    isOver: (now) => "result" in now,
+  });
+  return { result: "result" in view ? view.result : undefined, interrupted };
+}
+
+function verifyLines(terminal: Terminal, view: AuditVerifyView): string[] {
+  const { events, head, tree, proven, findings, notes } = view;
+  const signed =
+    proven.upTo === 0
+      ? "nothing of it is signed yet"
+      : `${counted(proven.signatures, "signature")} hold, the newest of event ${proven.upTo}; ${counted(proven.witnesses, "server")} bear witness`;
+  return [
+    `${counted(events, "event")}; head ${head.seq} ${head.hash}`,
+    `Merkle tree of ${counted(tree.size, "event")}, root ${tree.root ?? "unreadable"}`,
+    signed,
+    ...notes.map((note) => `note: ${note}`),
+    ...findingLines(terminal, findings),
+    view.ok
+      ? terminal.paint("green", "the log is as it was written")
+      : terminal.paint("red", `the log isn't as it was written: ${counted(findings.length, "finding")}`),
+  ];
 }

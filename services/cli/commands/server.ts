@@ -121,6 +121,7 @@ function serverLines(terminal: Terminal, view: ServerView): string[] {
     `lists       ${lists.join(", ") || "-"}`,
     ...(view.pausedUntil === undefined ? [] : [`paused      until ${exactTime(view.pausedUntil)} UTC`]),
     ...(view.uninstalledAt === undefined ? [] : [`uninstalled ${exactTime(view.uninstalledAt)} UTC`]),
+    ...(view.witness === undefined ? [] : [`witness     ${witnessText(terminal, view.witness)}`]),
     ...(view.failure ? [`failed at   ${view.failure.step}: ${view.failure.reason}`] : []),
     ...(view.facts
       ? [
@@ -130,6 +131,12 @@ function serverLines(terminal: Terminal, view: ServerView): string[] {
       : []),
     ...(view.drift.length > 0 ? ["drift", ...differenceLines(terminal, view.drift, "  ")] : []),
   ];
+}
+
+function witnessText(terminal: Terminal, { seq, at, holds }: NonNullable<ServerView["witness"]>): string {
+  const text = `of event ${seq} of the audit log, heard ${exactTime(at)} UTC`;
+  if (holds) return text;
+  return terminal.paint("red", `${text}: THE LOG HAS ANOTHER HISTORY NOW, see sluice audit verify`);
 }
 
 function seenText(terminal: Terminal, iso: string | undefined): string {

@@ -3,12 +3,14 @@ import { auditAt } from "../audit/at.ts";
 import { auditLog } from "../audit/log.ts";
 import { tailLog } from "../audit/tail.ts";
 import { verifyLog } from "../audit/verify.ts";
+import { verifyAloud } from "../audit/verify-aloud.ts";
 import { router, viewer } from "./trpc.ts";
 
 export const auditRouter = router({
   log: viewer.input(auditLogInput).query(({ ctx, input }) => auditLog(ctx, input)),
   at: viewer.input(auditAtInput).query(({ ctx, input }) => auditAt(ctx, input)),
   verify: viewer.query(({ ctx }) => verifyLog(ctx)),
+  verifyAloud: viewer.subscription(({ ctx, signal }) => verifyAloud(ctx, signal ?? AbortSignal.timeout(0))),
   tail: viewer
     .input(auditTailInput)
     .subscription(({ ctx, input, signal }) => tailLog(ctx, input, signal ?? AbortSignal.timeout(0))),

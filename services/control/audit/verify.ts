@@ -1,13 +1,42 @@
-import { readHead } from "@sluice/db/log/read";
-import { verify } from "@sluice/db/log/verify";
-import type { AuditVerifyView } from "@sluice/proto/api/audit";
+import { type Proof, verify } from "@sluice/db/log/verify";
+import type { AuditVerifyView, Finding } from "@sluice/proto/api/proof";
 import type { Context } from "../context/services.ts";
+import { brokerCopy, keptClaims, outsideClaims } from "./claims.ts";
 
-/** Walks the whole chain. */
-export async function verifyLog({ database }: Context): Promise<AuditVerifyView> {
-  const head = await readHead(database.db);
-  const result = await verify(database.db);
-  if (result.ok) return { ok: true, events: result.events, head: result.head };
-  const { seq, message } = result;
-  return { ok: false, events: seq - 1, head, broken: { seq, message } };
+const FINDINGS_MOST = 20;
+
+/**
+ * The whole of the log's proof: its chain, its columns, its Merkle tree, every signed checkpoint, what NATS and the servers
+ * have seen of it, and that nothing made of it has come further than it goes.
+ */
+export async function verifyLog(
+  ctx: Context,
+  watched: Partial<Pick<Proof, "onProgress" | "signal">> = {},
+): Promise<AuditVerifyView> {
+  await ctx.witnesses.save(ctx.database);
+  const outside = await outsideClaims(ctx);
+  const forged: Finding[] = [];
+  const copy = brokerCopy(ctx);
+  const verified = await verify(ctx.database.db, {
+    claims: outside.claims,
+    claimsBetween: keptClaims(ctx, forged),
+    copies: [copy],
+    ...watched,
+  });
+  const { events, head, tree, claims } = verified;
+  const all = [...verified.findings, ...outside.findings, ...forged].sort((a, b) => a.seq - b.seq);
+  const findings = await Promise.all(
+    all.slice(0, FINDINGS_MOST).map(async (finding) => ({
+      ...finding,
+      // of an event that is gone, NATS may still know what it was
+      ...(finding.type === undefined && finding.upTo === undefined && (await copy.names(finding.seq))),
+    })),
+  );
+  return {
+    ok: findings.length === 0,
+    ...{ events, head, tree },
+    proven: { signatures: claims.held(), upTo: claims.heldUpTo(), witnesses: outside.witnesses },
+    findings,
+    notes: outside.notes,
+  };
 }

@@ -4,6 +4,7 @@ import type { Projector } from "@sluice/db/projections/projector";
 import type { Problem } from "@sluice/proto/base/errors";
 import type { Domain, KeySet, SignedMessage } from "@sluice/proto/base/sign";
 import type { PolicyDocument } from "@sluice/proto/policy/document";
+import type { Witnesses } from "../audit/witnesses.ts";
 import type { CompileInput, CompileResult } from "../compile/input.ts";
 import type { HitBook } from "../hits/hit-book.ts";
 import type { LinkOut } from "../link/link.ts";
@@ -84,6 +85,7 @@ export interface Services {
   hub: Hub;
   documents: Documents;
   pulses: Pulses;
+  witnesses: Witnesses;
   hits: HitBook;
   protected: Protected;
   books: ListBooks;

@@ -122,6 +122,11 @@ export async function createControlLink(options: ControlLinkOptions, linkIn: Lin
       return (await put(() => manager.streams.getMessage(STREAMS.checkpoints.name, query)))?.string();
     },
 
+    async eventText(seq) {
+      const message = await manager.streams.getMessage(STREAMS.events.name, { seq }).catch(() => null);
+      return message?.string();
+    },
+
     async tellCheckpoint(message) {
       if (up) connection.publish(subjects.control, JSON.stringify(message));
     },

@@ -34,6 +34,8 @@ export interface LinkOut {
   putCheckpoint(id: string, message: SignedMessage): Promise<void>;
   /** the text of the newest one in that stream; undefined where there is none */
   lastCheckpoint(): Promise<string | undefined>;
+  /** an event in the EVENTS stream; undefined where it isn't there, or can't be asked now */
+  eventText(seq: number): Promise<string | undefined>;
   /** Tells servers a signed checkpoint, for them to witness it. */
   tellCheckpoint(message: SignedMessage): Promise<void>;
   ask(server: string, ask: Ask, timeoutMs: number): Promise<AskReply>;

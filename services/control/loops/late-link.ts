@@ -32,6 +32,7 @@ export function lateLink(openLink: (linkIn: LinkIn) => Promise<ControlLink>): La
     lastEvent: async () => (await opened).lastEvent(),
     putCheckpoint: async (id, message) => (await opened).putCheckpoint(id, message),
     lastCheckpoint: async () => (await opened).lastCheckpoint(),
+    eventText: async (seq) => link?.eventText(seq),
     tellCheckpoint: async (message) => link?.tellCheckpoint(message),
     ask: async (server, ask, timeoutMs) =>
       link?.ask(server, ask, timeoutMs) ?? { ok: false, reason: "control has no connection to NATS" },

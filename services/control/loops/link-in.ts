@@ -1,4 +1,6 @@
 import { serverTable } from "@sluice/db/schema/servers";
+import { messageOf } from "@sluice/proto/base/errors";
+import type { SignedMessage } from "@sluice/proto/base/sign";
 import type { Report } from "@sluice/proto/wire/report";
 import { eq } from "drizzle-orm";
 import { asSluice, type Context, type Services } from "../context/services.ts";
@@ -17,16 +19,26 @@ const REMEMBERED = 10_000;
 /** What servers say, to the verb that records it. A report that comes again after it was recorded is passed over. */
 export function createLinkIn(services: Services, onConnected: () => void): LinkIn {
   const recorded = new Set<string>();
+
+  async function reportKey(server: string): Promise<string | undefined> {
+    const [row] = await services.database.db
+      .select({ publicKey: serverTable.publicKey })
+      .from(serverTable)
+      .where(eq(serverTable.server, server));
+    return row?.publicKey ?? undefined;
+  }
+
+  async function hear(server: string, message: SignedMessage): Promise<void> {
+    const { witnesses } = services;
+    if (witnesses.of(server)?.message.sig === message.sig) return;
+    const key = await reportKey(server);
+    if (key !== undefined) await witnesses.hear(services, server, key, message);
+  }
+
   return {
     onConnected,
 
-    async reportKey(server) {
-      const [row] = await services.database.db
-        .select({ publicKey: serverTable.publicKey })
-        .from(serverTable)
-        .where(eq(serverTable.server, server));
-      return row?.publicKey ?? undefined;
-    },
+    reportKey,
 
     async onReport(report) {
       const id = `${report.server}/${report.id}`;
@@ -37,8 +49,12 @@ export function createLinkIn(services: Services, onConnected: () => void): LinkI
       if (recorded.size > REMEMBERED && oldest !== undefined) recorded.delete(oldest);
     },
 
-    onPulse(pulse) {
+    onPulse({ witness, ...pulse }) {
       services.pulses.record(pulse, services.clock.now().toISOString());
+      if (witness === undefined) return;
+      hear(pulse.server, witness).catch((error) =>
+        services.log.warn({ server: pulse.server, error: messageOf(error) }, "a witness' word was missed"),
+      );
     },
 
     onHits: (hits) => recordHits(services, hits),

@@ -2,11 +2,13 @@ import { readHead } from "@sluice/db/log/read";
 import { checkpointsAfter } from "@sluice/db/log/signed-checkpoints";
 import { SluiceError } from "@sluice/proto/base/errors";
 import { openMessage } from "@sluice/proto/base/sign";
-import { byAge, checkpoint } from "@sluice/proto/wire/checkpoint";
+import { byAge, type Checkpoint, checkpoint } from "@sluice/proto/wire/checkpoint";
 import { lastSigned, type SignedCheckpoint, signCheckpoint } from "../audit/sign-checkpoint.ts";
 import type { Services } from "../context/services.ts";
 import { every } from "./every.ts";
 import type { Publisher } from "./publish-desired.ts";
+
+type Place = Pick<Checkpoint, "epoch" | "seq">;
 
 /** As many events don't wait for the time to be over. */
 const MOST_EVENTS = 1_000;
@@ -21,13 +23,16 @@ const TOLD_AGAIN_MS = 60_000;
  */
 export function createCheckpointPublisher(services: Services): Publisher {
   const { database, link, clock, timings, enrolment, log } = services;
-  let last: { epoch: number; seq: number } | undefined;
+  /** the newest in the stream */
+  let last: Place | undefined;
+  /** the newest that this process has seen beside the log */
+  let known: Place | undefined;
   let told: { seq: number; atMs: number } | undefined;
 
   async function look(): Promise<void> {
+    last ??= await endOfStream();
     const newest = await signIfDue();
     if (newest === undefined) return;
-    last ??= await endOfStream(newest);
     for (;;) {
       const page = await checkpointsAfter(database.db, last, PAGE);
       for (const { epoch, seq, message } of page) {
@@ -41,21 +46,28 @@ export function createCheckpointPublisher(services: Services): Publisher {
 
   async function signIfDue(): Promise<SignedCheckpoint | undefined> {
     const [newest, head] = await Promise.all([lastSigned(services), readHead(database.db)]);
+    mustKnow(newest?.checkpoint, known);
     const waiting = head.seq - (newest?.checkpoint.seq ?? 0);
     const signedAtMs = newest === undefined ? 0 : Date.parse(newest.checkpoint.at);
     const isOld = clock.now().getTime() - signedAtMs >= timings.checkpointMs;
     const isDue = waiting >= MOST_EVENTS || (waiting !== 0 && isOld);
-    return isDue ? await signCheckpoint(services) : newest;
+    const now = isDue ? await signCheckpoint(services) : newest;
+    known = now?.checkpoint;
+    return now;
   }
 
-  async function endOfStream(newest: SignedCheckpoint): Promise<{ epoch: number; seq: number }> {
+  /** Asked before anything is signed: what it knows must be known here, too. */
+  async function endOfStream(): Promise<Place> {
     const text = await link.lastCheckpoint();
     if (text === undefined) return { epoch: 0, seq: 0 };
     const opened = openMessage(enrolment.keys, "checkpoint", checkpoint, text);
     if (!opened.ok) throw notOurs(`its newest is ${opened.reason}`);
     const { epoch, seq } = opened.value;
-    if (byAge(opened.value, newest.checkpoint) > 0 && epoch >= services.epoch)
-      throw notOurs(`it knows event ${seq}, the newest that was signed here is ${newest.checkpoint.seq}`);
+    const newest = await lastSigned(services);
+    if (epoch >= services.epoch && (newest === undefined || byAge(opened.value, newest.checkpoint) > 0))
+      throw notOurs(
+        `it knows event ${seq}, and here the newest that was signed is ${newest?.checkpoint.seq ?? 0}`,
+      );
     return { epoch, seq };
   }
 
@@ -73,6 +85,18 @@ export function createCheckpointPublisher(services: Services): Publisher {
     },
     run: (signal) => every(timings.checkpointLookMs, "the log's checkpoint", look, { signal, log }),
   };
+}
+
+/** What was seen beside the log can't be gone again, unless somebody took it away. */
+function mustKnow(newest: Place | undefined, known: Place | undefined): void {
+  if (known === undefined || (newest !== undefined && byAge(newest, known) >= 0)) return;
+  throw new SluiceError(
+    "CONFLICT",
+    `the signed checkpoint of event ${known.seq} is gone: nothing more is signed`,
+    {
+      cure: "sluice audit verify says what is wrong with the log",
+    },
+  );
 }
 
 function notOurs(why: string): SluiceError {

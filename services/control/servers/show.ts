@@ -1,5 +1,6 @@
 import type { ServerView } from "@sluice/proto/api/servers";
 import { standings, viewAssignment } from "../assignments/ls.ts";
+import { isInLog, type Seen } from "../audit/witnesses.ts";
 import type { Context } from "../context/services.ts";
 import { factsOf } from "./facts.ts";
 import { findServer } from "./find.ts";
@@ -15,6 +16,7 @@ export async function showServer(ctx: Context, { server }: { server: string }): 
   const view = viewServerRow(ctx, row, standing, drift);
   const refusal = view.state === "failed" ? standing?.newest.refusal : undefined;
   const pulse = ctx.pulses.of(server)?.pulse;
+  const seen = ctx.witnesses.of(server);
   return {
     ...view,
     addedAt: row.addedAt,
@@ -24,6 +26,15 @@ export async function showServer(ctx: Context, { server }: { server: string }): 
     drift: drift?.differences ?? [],
     lists: pulse?.lists ?? {},
     ...(pulse?.fill && { fill: pulse.fill }),
+    ...(seen && { witness: await viewSeen(ctx, seen) }),
     ...(refusal && { failure: { step: refusal.step, reason: refusal.reason } }),
   };
+}
+
+async function viewSeen(
+  { database }: Context,
+  { checkpoint, at }: Seen,
+): Promise<NonNullable<ServerView["witness"]>> {
+  const { epoch, seq } = checkpoint;
+  return { epoch, seq, at, holds: await isInLog(database.db, checkpoint) };
 }

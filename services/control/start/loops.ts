@@ -10,7 +10,7 @@ import type { Publisher } from "../loops/publish-desired.ts";
 import { sweepPlans } from "../plans/sweep.ts";
 import { resumeRollouts, sweepRollouts } from "../rollouts/sweep.ts";
 
-const PULSES_SAVED_EVERY_MS = 10_000;
+const SAVED_EVERY_MS = 10_000;
 
 /** Everything that control does by itself, until the signal; returns when all of it has ended. */
 export async function runLoops(
@@ -19,7 +19,7 @@ export async function runLoops(
   publishers: readonly Publisher[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { database, hub, link, listening, log, pulses, timings, ids } = services;
+  const { database, hub, link, listening, log, pulses, witnesses, timings, ids } = services;
   const until = { signal, log };
   const sluice = () => asSluice(services, ids.uuid());
   async function project(): Promise<void> {
@@ -48,6 +48,7 @@ export async function runLoops(
     every(timings.sweepMs, "looking for deadlines", sweep, until),
     every(timings.listSweepMs, "taking out expired addresses", () => expireEntries(sluice()), until),
     every(timings.controlPulseMs, "control's pulse", () => sendPulse(services), until),
-    every(PULSES_SAVED_EVERY_MS, "keeping pulses", () => pulses.save(database), until),
+    every(SAVED_EVERY_MS, "keeping pulses", () => pulses.save(database), until),
+    every(SAVED_EVERY_MS, "keeping witnesses' words", () => witnesses.save(database), until),
   ]);
 }

@@ -1,0 +1,77 @@
+import type { Finding } from "@sluice/proto/api/proof";
+import { addLeaf, type Growing, leafHash, rootNow } from "@sluice/proto/base/merkle";
+import type { Queryable } from "../connect.ts";
+import { leafIn, tileOf } from "./tiles.ts";
+import { readTile, treeReader } from "./tree.ts";
+
+/** Makes the tree anew from the log as it is walked through, and holds the stored one against it. */
+export interface TreeCheck {
+  /** The next event's hash. */
+  add(hash: Buffer): void;
+  /** Events are missing: what follows has no place in the tree that is made here. */
+  lose(): void;
+  /** of the tree over the events so far; undefined once some were missing */
+  rootHere(): string | undefined;
+  /** Holds these events against the stored leaves. */
+  compare(events: readonly { seq: number; hash: Buffer }[]): Promise<void>;
+  /** the stored tree's root; undefined where it can't be read */
+  root(): Promise<string | undefined>;
+  /** what is wrong with the stored tree */
+  finding(): Promise<Finding | undefined>;
+}
+
+/** `size`: of the stored tree, from before the walk. */
+export function createTreeCheck(db: Queryable, size: number): TreeCheck {
+  const made: Growing = { size: 0, peaks: [] };
+  let isLost = false;
+  let madeRoot = size === 0 ? rootNow(made).toString("hex") : undefined;
+  let unlike: number | undefined;
+
+  async function storedRoot(): Promise<string | undefined> {
+    return await treeReader(db)({ from: 0, to: size }).then(
+      (root) => root.toString("hex"),
+      () => undefined,
+    );
+  }
+
+  return {
+    add(hash) {
+      if (isLost) return;
+      addLeaf(made, leafHash(hash));
+      if (made.size === size) madeRoot = rootNow(made).toString("hex");
+    },
+    lose() {
+      isLost = true;
+    },
+    rootHere: () => (isLost ? undefined : rootNow(made).toString("hex")),
+
+    async compare(events) {
+      let tile: Buffer | undefined;
+      let number = -1;
+      for (const { seq, hash } of events) {
+        if (unlike !== undefined || seq > size) return;
+        const at = tileOf(seq - 1);
+        if (at !== number) {
+          number = at;
+          tile = await readTile(db, { level: 0, tile: at });
+        }
+        if (!leafHash(hash).equals(leafIn(tile, seq - 1))) unlike = seq;
+      }
+    },
+
+    root: storedRoot,
+
+    async finding() {
+      if (unlike !== undefined) {
+        const message = `the Merkle tree holds another hash of event ${unlike} than the log`;
+        return { tampering: "tree", seq: unlike, message };
+      }
+      if (madeRoot === undefined || (await storedRoot()) === madeRoot) return undefined;
+      return {
+        tampering: "tree",
+        seq: size,
+        message: "the Merkle tree's inner hashes aren't those of its leaves",
+      };
+    },
+  };
+}

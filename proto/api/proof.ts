@@ -1,0 +1,73 @@
+import { z } from "zod";
+
+/**
+ * What was done to the log, as far as its traces tell:
+ *
+ * - `edited`: an event's content, or a hash of it, is another one
+ * - `altered`: what stands beside an event (a column for queries, a name or a reason) says otherwise; the event is whole
+ * - `deleted`, `moved`: it isn't there, it stands in another's place
+ * - `truncated`: the newest events are gone
+ * - `added`: it stands after the end that the log knows of
+ * - `rewritten`: all hashes follow from each other, and aren't those that were signed
+ * - `forged`: a checkpoint or a witness' word isn't signed by whom it names
+ * - `tree`: the stored Merkle tree isn't that of the events
+ * - `ahead`: what is made of the log has come further than the log goes
+ * - `incomplete`: a bundle ends too early, or can't be read
+ */
+export const tampering = z.enum([
+  "edited",
+  "altered",
+  "deleted",
+  "moved",
+  "truncated",
+  "added",
+  "rewritten",
+  "forged",
+  "tree",
+  "ahead",
+  "incomplete",
+]);
+export type Tampering = z.infer<typeof tampering>;
+
+export const finding = z.strictObject({
+  tampering,
+  /** the first event concerned */
+  seq: z.int(),
+  /** where it isn't known which one: the last that it may be */
+  upTo: z.int().optional(),
+  type: z.string().optional(),
+  stream: z.string().optional(),
+  message: z.string(),
+});
+export type Finding = z.infer<typeof finding>;
+
+/** What was signed of the log, and holds. */
+export const provenView = z.strictObject({
+  /** how many signatures */
+  signatures: z.int(),
+  /** the newest event that one of them stands for; 0 for none */
+  upTo: z.int(),
+  /** servers that bear witness */
+  witnesses: z.int(),
+});
+
+export const auditVerifyView = z.strictObject({
+  ok: z.boolean(),
+  events: z.int(),
+  head: z.strictObject({ seq: z.int(), hash: z.string() }),
+  /** of the Merkle tree over the events that it holds */
+  tree: z.strictObject({ size: z.int(), root: z.string().optional() }),
+  proven: provenView,
+  /** the first bad event first; at most 20 */
+  findings: z.array(finding),
+  /** what is no fault, and worth knowing */
+  notes: z.array(z.string()),
+});
+export type AuditVerifyView = z.infer<typeof auditVerifyView>;
+
+/** While it goes on: how far it has come. At the end: the result. */
+export const auditVerifyProgress = z.union([
+  z.strictObject({ seq: z.int(), of: z.int() }),
+  z.strictObject({ result: auditVerifyView }),
+]);
+export type AuditVerifyProgress = z.infer<typeof auditVerifyProgress>;
