@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { auditFilter } from "./audit.ts";
 
 /**
  * What was done to the log, as far as its traces tell:
@@ -71,3 +72,46 @@ export const auditVerifyProgress = z.union([
   z.strictObject({ result: auditVerifyView }),
 ]);
 export type AuditVerifyProgress = z.infer<typeof auditVerifyProgress>;
+
+const bundleAt = z.strictObject({
+  /** the checkpoint that all is proven by */
+  anchor: z.int().min(1),
+  /** the last event that was looked at */
+  after: z.int().min(0),
+  /** how many were written */
+  events: z.int().min(0),
+});
+
+/** Part after part of a bundle: the first without `at`, then with the `next` of the one before. */
+export const auditBundleInput = auditFilter
+  .omit({ text: true })
+  .extend({ from: z.int().min(1).optional(), to: z.int().min(1).optional(), at: bundleAt.optional() })
+  .prefault({});
+export type AuditBundleInput = NonNullable<z.input<typeof auditBundleInput>>;
+
+/** `next` is absent after the last. */
+export const auditBundleView = z.strictObject({
+  lines: z.array(z.string()),
+  next: bundleAt.optional(),
+});
+export type AuditBundleView = z.infer<typeof auditBundleView>;
+
+/** What was written into the file. */
+export const auditExportView = z.strictObject({ file: z.string(), events: z.int(), bytes: z.int() });
+
+export const auditCheckView = z.strictObject({
+  ok: z.boolean(),
+  events: z.int(),
+  /** the first and the last event that it has; 0 for none */
+  from: z.int(),
+  to: z.int(),
+  /** the newest event that was signed, in it or not */
+  signedUpTo: z.int(),
+  checkpoints: z.int(),
+  witnesses: z.int(),
+  /** the key that signed is the one that was given; else it is the bundle's own word */
+  pinned: z.boolean(),
+  findings: z.array(finding),
+  notes: z.array(z.string()),
+});
+export type AuditCheckView = z.infer<typeof auditCheckView>;

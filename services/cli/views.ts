@@ -15,7 +15,7 @@ import {
   policyView,
   retirePolicyView,
 } from "@sluice/proto/api/policies";
-import { auditVerifyView } from "@sluice/proto/api/proof";
+import { auditCheckView, auditExportView, auditVerifyView } from "@sluice/proto/api/proof";
 import { rolloutRowView, rolloutView } from "@sluice/proto/api/rollouts";
 import { addServerView, labelServerView, serverRowView, serverView } from "@sluice/proto/api/servers";
 import { testPoliciesView } from "@sluice/proto/api/tests";
@@ -63,6 +63,8 @@ export const VIEWS = {
   "audit log": auditLogView,
   "audit at": auditAtView,
   "audit verify": auditVerifyView,
+  "audit export": auditExportView,
+  "audit check": auditCheckView,
   status: fleetView,
   freeze: fleetView,
   thaw: fleetView,

@@ -22,7 +22,7 @@ import {
   policyView,
   retirePolicyView,
 } from "@sluice/proto/api/policies";
-import { auditVerifyView, finding } from "@sluice/proto/api/proof";
+import { auditCheckView, auditExportView, auditVerifyView, finding } from "@sluice/proto/api/proof";
 import { rolloutRowView, rolloutServerView, rolloutView } from "@sluice/proto/api/rollouts";
 import { addServerView, labelServerView, serverRowView, serverView } from "@sluice/proto/api/servers";
 import { rehearsedView, testPoliciesView } from "@sluice/proto/api/tests";
@@ -72,6 +72,8 @@ export const SHAPES = {
   auditEvent: auditEventView,
   auditAt: auditAtView,
   auditVerify: auditVerifyView,
+  auditExport: auditExportView,
+  auditCheck: auditCheckView,
   finding,
   fleet: fleetView,
   createToken: createTokenView,

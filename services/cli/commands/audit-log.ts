@@ -53,7 +53,7 @@ export function addAuditLog(audit: Command): void {
   );
 }
 
-function typeArgument(text: string, before: readonly string[] = []): string[] {
+export function typeArgument(text: string, before: readonly string[] = []): string[] {
   const found = EVENT_TYPES.find((type) => type.toLowerCase() === text.toLowerCase());
   if (found === undefined) throw new InvalidArgumentError(`one of ${EVENT_TYPES.join(", ")}`);
   return [...before, found];

@@ -1,6 +1,8 @@
 import type { Command } from "commander";
 import { withExamples } from "../command.ts";
 import { addAuditAt } from "./audit-at.ts";
+import { addAuditCheck } from "./audit-check.ts";
+import { addAuditExport } from "./audit-export.ts";
 import { addAuditLog } from "./audit-log.ts";
 import { addAuditVerify } from "./audit-verify.ts";
 
@@ -13,9 +15,13 @@ export function addAuditCommands(program: Command): void {
       'sluice audit log --actor alice --text "open 443"',
       "sluice audit at --time '2026-03-01 14:02' --server web-3",
       "sluice audit verify",
+      "sluice audit export --out log.ndjson",
+      "sluice audit check log.ndjson --key control.pem",
     ],
   );
   addAuditLog(audit);
   addAuditAt(audit);
   addAuditVerify(audit);
+  addAuditExport(audit);
+  addAuditCheck(audit);
 }

@@ -1,5 +1,7 @@
 import { auditAtInput, auditLogInput, auditTailInput } from "@sluice/proto/api/audit";
+import { auditBundleInput } from "@sluice/proto/api/proof";
 import { auditAt } from "../audit/at.ts";
+import { exportBundle } from "../audit/bundle.ts";
 import { auditLog } from "../audit/log.ts";
 import { tailLog } from "../audit/tail.ts";
 import { verifyLog } from "../audit/verify.ts";
@@ -10,6 +12,7 @@ export const auditRouter = router({
   log: viewer.input(auditLogInput).query(({ ctx, input }) => auditLog(ctx, input)),
   at: viewer.input(auditAtInput).query(({ ctx, input }) => auditAt(ctx, input)),
   verify: viewer.query(({ ctx }) => verifyLog(ctx)),
+  bundle: viewer.input(auditBundleInput).query(({ ctx, input }) => exportBundle(ctx, input)),
   verifyAloud: viewer.subscription(({ ctx, signal }) => verifyAloud(ctx, signal ?? AbortSignal.timeout(0))),
   tail: viewer
     .input(auditTailInput)
