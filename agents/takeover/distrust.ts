@@ -1,3 +1,4 @@
+import type { Difference } from "@sluice/proto/manifest/difference";
 import type { Driver, Target } from "../drivers/driver.ts";
 import { parseList } from "../drivers/ipset/parse.ts";
 import { iptablesTool } from "../drivers/iptables/tools.ts";
@@ -15,6 +16,7 @@ export interface DistrustParts {
   openRoom(target: Target): Promise<{ at: Namespace; close(): Promise<void> }>;
   tc: {
     read(at: Namespace, target: Target): Promise<TcSnapshot>;
+    diff(target: Target, want: TcSnapshot, have: TcSnapshot): Difference[];
     build(at: Namespace, target: Target): Promise<void>;
   };
 }
@@ -27,6 +29,7 @@ export function createTrial(
     ...parts,
     tc: {
       read: tc.read,
+      diff: tc.diff,
       async build(at, target) {
         for (const script of tc.render(target, undefined, await tc.read(at, target)).build)
           await tc.write(at, script);
@@ -35,6 +38,7 @@ export function createTrial(
   };
 }
 
+const NO_TC: TcSnapshot = { devices: {} };
 const NOTHING: Target = { sets: [], chains: [], hooks: [], devices: [], external: { chains: [], sets: [] } };
 
 /** Why not, by name; none: all of it can. */
@@ -117,10 +121,13 @@ export async function distrustQdisc(
   const room = await parts.openRoom(target);
   try {
     await parts.tc.build(room.at, target);
-    const [there, here] = await Promise.all([room.at, parts.live].map((at) => parts.tc.read(at, target)));
-    return shape(there, one.device) === shape(here, one.device)
-      ? undefined
-      : `the qdisc of ${one.device} can't be taken over: built from its text it comes out otherwise`;
+    const [there = NO_TC, here = NO_TC] = await Promise.all(
+      [room.at, parts.live].map((at) => parts.tc.read(at, target)),
+    );
+    const [odd] = parts.tc.diff(target, there, here);
+    if (odd === undefined && groups(there, one.device) === groups(here, one.device)) return undefined;
+    const what = odd?.object ?? `${one.device}/filter`;
+    return `the qdisc of ${one.device} can't be taken over: built from its text ${what} comes out otherwise`;
   } catch (error) {
     return `the qdisc of ${one.device} can't be taken over: its text can't be trusted: ${String(error)}`;
   } finally {
@@ -128,13 +135,8 @@ export async function distrustQdisc(
   }
 }
 
-/** What comes in isn't taken. */
-function isOut({ parent, handle }: { parent: string; handle?: string }): boolean {
-  return parent !== INGRESS_HANDLE && handle !== INGRESS_HANDLE;
-}
-
-function shape(snapshot: TcSnapshot | undefined, device: string): string {
-  const { qdiscs = [], classes = [], filters = [], groups = [] } = snapshot?.devices[device] ?? {};
-  const own = filters.map(({ kernelHandle: _, ...rest }) => rest);
-  return JSON.stringify([qdiscs.filter(isOut), classes, own.filter(isOut), groups.filter(isOut)]);
+/** The places that filters occupy: one without a handle is nowhere else to be seen. */
+function groups({ devices }: TcSnapshot, device: string): string {
+  const all = devices[device]?.groups ?? [];
+  return JSON.stringify(all.filter(({ parent }) => parent !== INGRESS_HANDLE));
 }

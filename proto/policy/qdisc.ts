@@ -55,7 +55,7 @@ export function readQdisc(reader: Reader, node: SourceNode): LeafQdisc | undefin
         found: name,
         expected: "auto alone",
       });
-    if (!/^[a-z][a-z0-9_]*$/.test(name))
+    if (!/^[a-z][a-z0-9_-]*$/.test(name))
       reader.problem(key, `${shown(name)} can't be an argument of tc`, {
         found: name,
         expected: "an argument's name",

@@ -4,7 +4,6 @@ import { agentEnvironment } from "@sluice/agents/run/agent-parts";
 import { uninstall } from "@sluice/agents/run/uninstall";
 import { openStateFolder } from "@sluice/agents/state/state-folder";
 import { commandIn } from "@sluice/infra/net/namespace";
-import { startGuarded } from "@sluice/infra/process/guarded-child";
 import { waitUntil } from "@sluice/infra/process/wait-until";
 import type { Manifest } from "@sluice/proto/manifest/manifest";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -13,6 +12,13 @@ import { createFakeControl, type FakeControl } from "../agents/fake-link.ts";
 import { firewall } from "../agents/manifests.ts";
 import { createTestServer, type TestServer } from "../agents/server.ts";
 import { importedFrom } from "./imported.ts";
+import {
+  hearTcWrites,
+  type StandingTc,
+  sendPackets,
+  standingTc,
+  withoutTableNumbers,
+} from "./standing-tc.ts";
 
 /** An uplink shaped by hand becomes a policy's: the tree that stands is taken as it is, and given back as it is. */
 const WAIT_MS = 60_000;
@@ -75,63 +81,15 @@ async function issue(manifest: Manifest) {
   return control.outcomes()[count - 1];
 }
 
-/** Text with every counter, and the bytes that each object has sent. */
-async function standing() {
-  const text = await server.sh(
-    "tc -s -d -r qdisc show dev eth0; tc -s -d -r class show dev eth0; tc filter show dev eth0",
-  );
-  const sent = [...text.matchAll(/^(qdisc|class) \S+ (\S+).*\n Sent (\d+) bytes/gm)];
-  return {
-    text: text
-      .split("\n")
-      .filter((line) => /^(qdisc|class|filter| {2}match)/.test(line))
-      .join("\n")
-      .replace(/direct_packets_stat \d+ /, ""),
-    sent: new Map(sent.map(([, object, id, bytes]) => [`${object} ${id}`, Number(bytes)])),
-  };
-}
+const standing = () => standingTc(server.sh);
+const send = () => sendPackets(server.sh);
 
-/** Without the numbers of u32 tables, which the kernel never gives twice. */
-function canonical({ text }: Awaited<ReturnType<typeof standing>>): string {
-  return text.replace(/\b8[0-9a-f]{2}:/g, "800:").replace(/\bht 8[0-9a-f]{2}\b/g, "ht 800");
-}
-
-/** Hears of every write to tc in the server; returns those on its eth0. */
-async function startTcMonitor(): Promise<() => Promise<string[]>> {
-  const monitor = startGuarded(commandIn(server.namespace, ["tc", "monitor"]));
-  let said = "";
-  monitor.stdout.on("data", (chunk) => {
-    said += chunk;
-  });
-  /** it tells of what was written before this was */
-  async function hears(): Promise<void> {
-    const before = said.length;
-    await waitUntil("tc monitor", WAIT_MS, async () => {
-      await server.sh("tc qdisc add dev peer0 root handle 9: pfifo && tc qdisc del dev peer0 root");
-      return said.slice(before).includes("dev peer0");
-    });
-  }
-  await hears();
-  return async () => {
-    await hears();
-    await monitor.stop();
-    return said.split("\n").filter((line) => line.includes("dev eth0"));
-  };
-}
-
-/** Through the default class, without the agent's knowledge. */
-async function send(): Promise<void> {
-  await server.sh(
-    "ping -c 3 -i 0.01 -W 0.01 -I eth0 -r 192.0.2.77 >/dev/null 2>&1; ping -6 -c 3 -i 0.01 -W 0.01 ff02::1%eth0 >/dev/null 2>&1; true",
-  );
-}
-
-async function unchanged(before: Awaited<ReturnType<typeof standing>>) {
+async function unchanged(before: StandingTc) {
   const now = await standing();
   expect(now.text).toBe(before.text);
-  for (const [object, bytes] of before.sent)
-    expect(now.sent.get(object), object).toBeGreaterThanOrEqual(bytes);
-  expect(Math.max(...before.sent.values())).toBeGreaterThan(0);
+  for (const [object, bytes] of Object.entries(before.sent))
+    expect(now.sent[object], object).toBeGreaterThanOrEqual(bytes);
+  expect(Math.max(...Object.values(before.sent))).toBeGreaterThan(0);
 }
 
 test.each([
@@ -145,7 +103,7 @@ test.each([
     await server.sh(byHand);
     await send();
     const before = await standing();
-    const writes = await startTcMonitor();
+    const writes = await hearTcWrites(server.sh, commandIn(server.namespace, ["tc", "monitor"]));
     const { text, left, compiledIn } = await imported();
     expect(left).toEqual([]);
     expect(text).toContain("  - qdisc: eth0\n");
@@ -187,7 +145,7 @@ test.each([
 test("what is missing or other in an adopted tree is seen and mended as it was", async () => {
   await server.sh(BY_U32);
   const stood = await standing();
-  const before = canonical(stood);
+  const before = withoutTableNumbers(stood);
   const leaf = /qdisc pfifo ([0-9a-f]+):/.exec(stood.text)?.[1] ?? "";
   const { compiledIn } = await imported();
   agent = await startTestAgent(server, control);
@@ -205,7 +163,11 @@ test("what is missing or other in an adopted tree is seen and mended as it was",
     await waitUntil(`drift of ${what}`, WAIT_MS, () =>
       control.drifts().some(({ differences }) => differences.some(({ object }) => object === what)),
     );
-    await waitUntil(`${what} as it was`, WAIT_MS, async () => canonical(await standing()) === before);
+    await waitUntil(
+      `${what} as it was`,
+      WAIT_MS,
+      async () => withoutTableNumbers(await standing()) === before,
+    );
   }
 });
 

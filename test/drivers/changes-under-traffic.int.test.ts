@@ -6,6 +6,7 @@ import type { Namespace } from "@sluice/agents/exec/namespace";
 import { openRehearsal, type RehearsalNamespace } from "@sluice/agents/exec/rehearsal-namespace";
 import { waitUntil } from "@sluice/infra/process/wait-until";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { type NumberedStream, startNumberedStream } from "./numbered-stream.ts";
 
 /**
  * One TCP stream of numbered lines through everything that is changed: a set and chains that it is looked up in, the class
@@ -17,7 +18,7 @@ const PATIENCE_MS = 600_000;
 
 let server: RehearsalNamespace;
 let client: RehearsalNamespace;
-let stream: Stream | undefined;
+let stream: NumberedStream | undefined;
 const ipset = createIpsetDriver();
 const tc = createTcDriver();
 const backends = (["nft", "legacy"] as const).map((backend) => ({
@@ -43,49 +44,6 @@ async function run(at: Namespace, line: string, input?: string): Promise<string>
   const { code, stdout, stderr } = await at.run(command, args, { input });
   if (code !== 0) throw new Error(`${line}: ${stderr}`);
   return stdout;
-}
-
-interface Stream {
-  /** what the client has counted to */
-  last(): number;
-  /** where it lost count */
-  lost(): string | undefined;
-  ended(): boolean;
-  stop(): Promise<void>;
-}
-
-/** Numbered lines from the server, counted by the client. */
-async function startStream(): Promise<Stream> {
-  let last = 0;
-  let lost: string | undefined;
-  // a line for it to read ends the server, and that the client
-  const sender = server.spawn("sh", [
-    "-c",
-    `seq 1 1000000000 | nc -l 10.99.0.1 ${PORT} & server=$!; read -r line; kill $server; wait`,
-  ]);
-  await waitUntil("a server that listens", PATIENCE_MS, async () =>
-    (await run(server, "ss -Hltn")).includes(`:${PORT} `),
-  );
-  const count = '$1 != ++n { print "lost at " n; exit } n % 10000 == 0 { print n; fflush() }';
-  const reader = client.spawn("sh", ["-c", `nc -d 10.99.0.1 ${PORT} | awk '${count}'`]);
-  reader.onLine((stream, line) => {
-    if (stream === "stdout" && /^\d+$/.test(line)) last = Number(line);
-    else lost = line;
-  });
-  let ended = false;
-  void reader.exited.then(() => {
-    ended = true;
-  });
-  stream = {
-    last: () => last,
-    lost: () => lost,
-    ended: () => ended,
-    async stop() {
-      sender.write("\n");
-      await Promise.all([sender.exited, reader.exited]);
-    },
-  };
-  return stream;
 }
 
 /** Chains as both backends have them: one that is rewritten, one that is never named again. */
@@ -153,7 +111,8 @@ test(
   `${CHANGES} changes under a TCP stream: it goes on, no line of it is lost, and what isn't changed counts on`,
   async () => {
     await buildRules();
-    const { last, lost, ended } = await startStream();
+    stream = await startNumberedStream({ server, client, address: "10.99.0.1", port: PORT });
+    const { last, lost, ended } = stream;
     await waitUntil("the stream to flow", PATIENCE_MS, () => last() > 0);
     let before = await counters();
     const seen = last();

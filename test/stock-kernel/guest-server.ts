@@ -31,6 +31,7 @@ import { openGuestNamespace } from "./guest-namespace.ts";
 export interface GuestServer {
   readonly live: RehearsalNamespace;
   readonly facts: Facts;
+  openRoom(target: Target): Promise<Room>;
   /** Rehearses and applies what the policies make of this server; throws where one of them is refused. */
   hold(...policies: string[]): Promise<Held>;
   close(): Promise<void>;
@@ -98,6 +99,7 @@ export async function openGuestServer({ kernel, devices }: GuestServerOptions): 
   return {
     live,
     facts,
+    openRoom,
     hold,
     async close() {
       await closeAll(drivers, live);
@@ -125,7 +127,7 @@ function scriptsOf(drivers: Drivers, target: Target, want: Snapshots, have: Snap
 
 /** Runs a command, and throws with its words when it fails. */
 export async function must(
-  at: RehearsalNamespace,
+  at: Pick<RehearsalNamespace, "run">,
   command: string,
   args: readonly string[],
   input?: string,

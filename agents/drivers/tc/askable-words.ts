@@ -8,13 +8,29 @@ import { sizeOfTicks } from "./ticks.ts";
  */
 export function askableWords(kind: string, words: readonly string[]): string[] {
   const exact = kind === "htb" ? htbWords(words) : kind === "tbf" ? tbfWords(words) : words;
-  const written = readableWords(exact).map((word) => word.replace(/^(\d+)p$/, "$1")); // `limit 50p`
-  return kind === "u32" ? u32Words(written) : kind === "flower" ? flowerWords(written) : written;
+  const written = readableWords(exact).map((word, index, all) => plainNumber(word, all[index - 1] ?? ""));
+  return (OWN_WORDS[kind] ?? ((all) => [...all]))(written);
 }
 
-/** `eth_type ipv4` comes of the protocol */
-function flowerWords(words: readonly string[]): string[] {
-  return words.filter((word, index) => word !== "eth_type" && words[index - 1] !== "eth_type");
+const OWN_WORDS: Readonly<Record<string, (words: readonly string[]) => string[]>> = {
+  u32: u32Words,
+  flower: (words) => withoutPair(words, "eth_type"), // comes of the protocol
+  sfq: (words) => (isOfKernel(words) ? withoutPair(words, "flows") : [...words]),
+};
+
+/** An sfq has 128 flows and 127 packets while nobody has given it either. */
+function isOfKernel(words: readonly string[]): boolean {
+  return Number(wordAfter(words, "flows")) > Number(wordAfter(words, "limit"));
+}
+
+function withoutPair(words: readonly string[], name: string): string[] {
+  return words.filter((word, index) => word !== name && words[index - 1] !== name);
+}
+
+/** `limit 50p`, `quantum 3028b` and `perturb 10sec` are asked for without the unit. */
+function plainNumber(word: string, name: string): string {
+  const units = name.endsWith("quantum") ? /^(\d+)b$/ : name === "perturb" ? /^(\d+)sec$/ : /^(\d+)p$/;
+  return word.replace(units, "$1");
 }
 
 /** `key bkt 0 … match 00000016/0000ffff at 20` → `… match u32 0x00000016 0x0000ffff at 20` */

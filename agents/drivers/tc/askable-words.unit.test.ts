@@ -22,3 +22,13 @@ test("a filter is asked for by its matches", () => {
     "classid 1:10 ip_proto tcp dst_port 80",
   );
 });
+
+test("a number is asked for without the unit that tc shows behind it", () => {
+  expect(asked("sfq", "limit 127p quantum 1514b depth 127 flows 128 perturb 10sec")).toBe(
+    "limit 127 quantum 1514 depth 127 perturb 10",
+  );
+  expect(asked("sfq", "limit 50p quantum 1514b flows 20")).toBe("limit 50 quantum 1514 flows 20");
+  expect(asked("fq", "limit 10000p flow_limit 100p quantum 3028b initial_quantum 15140b")).toBe(
+    "limit 10000 flow_limit 100 quantum 3028 initial_quantum 15140",
+  );
+});

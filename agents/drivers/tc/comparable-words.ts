@@ -9,7 +9,7 @@ const UNLESS_GIVEN: Readonly<Record<string, readonly string[]>> = {
   pfifo: ["limit"], // the device's txqueuelen
   bfifo: ["limit"], // txqueuelen × MTU
   pfifo_head_drop: ["limit"], // the device's txqueuelen
-  sfq: ["quantum"], // MTU + link header
+  sfq: ["quantum", "flows"], // MTU + link header; 128 where no limit was given, else never more than that
   fq: ["quantum", "initial_quantum"], // MTU + link header
   fq_codel: ["quantum"], // MTU + link header
   fq_pie: ["quantum"],

@@ -10,7 +10,7 @@ import { INGRESS_HANDLE } from "./snapshot.ts";
  * Kinds this module has never heard of are read the same way.
  */
 /** Classes that people make; the others are made by their qdisc. */
-const USER_CLASS_KINDS = ["htb", "hfsc", "drr", "qfq", "ets", "cbq"];
+export const USER_CLASS_KINDS = ["htb", "hfsc", "drr", "qfq", "ets", "cbq"];
 
 /** Words with one value that change by themselves or by the kernel's numbering, on every device. */
 const VOLATILE_QDISC = new Set(["refcnt", "direct_packets_stat"]);

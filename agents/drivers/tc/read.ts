@@ -1,9 +1,10 @@
 import { ifbDevice } from "@sluice/proto/base/names";
+import { sideBySide } from "@sluice/proto/base/side-by-side";
 import { z } from "zod";
 import type { Namespace } from "../../exec/namespace.ts";
 import type { Target } from "../driver.ts";
 import { canonicalId } from "./ids.ts";
-import { parseClasses, parseFilters, parseQdiscs } from "./parse.ts";
+import { parseClasses, parseFilters, parseQdiscs, USER_CLASS_KINDS } from "./parse.ts";
 import { IFB_PREFIX } from "./sides.ts";
 import type {
   ClassState,
@@ -54,7 +55,7 @@ async function readDevice(at: Namespace, device: string, up: boolean, target: Ta
   const input = `qdisc show dev ${device}\nclass show dev ${device}\n`;
   const text = await ask(at, "tc", ["-details", "-raw", "-batch", "-"], input);
   const qdiscs = parseQdiscs(text);
-  const classes = parseClasses(text);
+  const classes = await readClasses(at, device, qdiscs, parseClasses(text));
   const groups: FilterGroup[] = [];
   const filters: FilterState[] = [];
   const parents = filterParents(qdiscs, classes, wantedParents(target, device));
@@ -68,6 +69,21 @@ async function readDevice(at: Namespace, device: string, up: boolean, target: Ta
     }
   }
   return { exists: true, up, qdiscs, classes, filters, groups };
+}
+
+/** The kernel ends its list of all classes at a netem, and answers 0 (6.1): then they are asked for qdisc by qdisc. */
+async function readClasses(
+  at: Namespace,
+  device: string,
+  qdiscs: readonly QdiscState[],
+  told: ClassState[],
+): Promise<ClassState[]> {
+  if (!qdiscs.some(({ kind }) => kind === "netem")) return told;
+  const holders = qdiscs.filter(({ kind }) => USER_CLASS_KINDS.includes(kind));
+  const texts = await sideBySide(holders, PARALLEL, ({ handle }) =>
+    ask(at, "tc", ["-details", "-raw", "class", "show", "dev", device, "parent", handle]),
+  );
+  return texts.flatMap(parseClasses);
 }
 
 /** Everything that filters can hang on: qdiscs, inner classes, and where the target wants some. */

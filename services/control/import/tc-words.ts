@@ -17,7 +17,7 @@ export function optionsOf(args: readonly string[]): Record<string, string> | und
   const options: Record<string, string> = {};
   let name: string | undefined;
   for (const word of args) {
-    if (/^[a-z][a-z0-9_]*$/.test(word)) {
+    if (/^[a-z][a-z0-9_-]*$/.test(word)) {
       if (Object.hasOwn(options, word)) return undefined;
       name = word;
       options[name] = "";
