@@ -23,15 +23,23 @@ export async function standingTc(sh: Sh): Promise<StandingTc> {
   );
   const sent = [...text.matchAll(/^(qdisc|class) \S+ (\S+).*\n Sent (\d+) bytes/gm)];
   return {
-    text: [text, ...inner]
-      .flatMap((part) => part.split("\n"))
-      .filter((line) => /^(qdisc|class|filter| {2}\S)/.test(line) && !/^ {2}(not_in_hw|in_hw)/.test(line))
-      .join("\n")
-      .replace(/direct_packets_stat \d+ /g, "")
-      .replace(/ \(rule hit \d+ success \d+\)/g, "")
-      .replace(/^ {2}(maxpacket|new_flows_len|flows \d+ \(inactive|backlog|gc|throttled) .*\n?/gm, ""),
+    text: configured([text, ...inner].join("\n")),
     sent: Object.fromEntries(sent.map(([, object, id, bytes]) => [`${object} ${id}`, Number(bytes)])),
   };
+}
+
+/** What somebody made, without what counts: the kernel makes classes of its own, and tells more of both in indented lines. */
+function configured(text: string): string {
+  let isFilter = false;
+  return text
+    .split("\n")
+    .filter((line) => {
+      if (/^\S/.test(line)) isFilter = line.startsWith("filter");
+      return /^(qdisc|class (htb|hfsc)|filter)/.test(line) || (isFilter && line.trim() !== "");
+    })
+    .join("\n")
+    .replace(/direct_packets_stat \d+ /g, "")
+    .replace(/ \(rule hit \d+ success \d+\)/g, "");
 }
 
 /** Without the numbers of u32 tables, which the kernel never gives twice. */

@@ -96,3 +96,34 @@ test("a file with a problem is refused with its place, and asks no server", asyn
   });
   expect(await world.client.plans.ls.query()).toHaveLength(before);
 });
+
+test("a plan of an imported policy tells where its server differs by now, or that it can't be told", async () => {
+  const rules = (port: number) => [
+    {
+      family: 4 as const,
+      lines: ["*filter", ":INPUT ACCEPT", `-A INPUT -p tcp -m tcp --dport ${port} -j DROP`],
+    },
+  ];
+  const standing = (port: number) => ({ rules: rules(port), sets: [], qdiscs: [], untold: [] });
+  let port = 22;
+  const rest = { epoch: 1, generation: 1, digest: "", lists: {}, differences: 0 };
+  const status = { v: 1, server: "s1", at: "2026-01-01T00:00:00.000Z", state: "idle", ...rest } as const;
+  world.link.answer = async () => ({
+    ...{ ok: true, status, differences: [], repaired: false, present: standing(port) },
+  });
+  const { text } = await world.client.servers.import.query({ server: "s1", policy: "as-it-stands" });
+  await world.apply(text);
+  const warned = async () => {
+    const { plan } = await world.client.plans.request.mutate({ of: { policy: "as-it-stands" } });
+    await answer("s1", plan, "ok");
+    return (await world.planned(plan)).answers[0]?.warnings.slice(1); // the first: it does nothing yet
+  };
+  expect(await warned()).toEqual([]);
+  port = 2222;
+  expect(await warned()).toEqual([
+    "filter/INPUT: -p tcp -m tcp --dport 22 -j DROP (IPv4) doesn't stand there any more",
+    "filter/INPUT: -p tcp -m tcp --dport 2222 -j DROP (IPv4) stands there, and the policy doesn't say it",
+  ]);
+  world.link.answer = async () => ({ ok: false, reason: "it is away" });
+  expect(await warned()).toEqual([expect.stringContaining("can't be told: s1 didn't tell")]);
+});

@@ -13,10 +13,11 @@ import type { Context } from "../context/services.ts";
 import { textOf } from "../policies/documents.ts";
 import { findPolicy } from "../policies/find.ts";
 import { mustRead } from "../policies/read-files.ts";
-import { serverEntity } from "../servers/state.ts";
+import { assignedTo, serverEntity } from "../servers/state.ts";
 import { targetedServers } from "../servers/targeted.ts";
 import { decideRequest, planEntity } from "./decide.ts";
 import { showPlan } from "./show.ts";
+import { warnSinceImport } from "./since-import.ts";
 
 type RequestInput = z.output<typeof requestPlanInput>;
 
@@ -48,7 +49,8 @@ export async function requestPlan(
     const unstored = subject.revision === 0 ? subject.document : undefined;
     const compiled = await compileFor(ctx, { server, labels, assigned, unstored, lists });
     if (!compiled.ok) return { server, problems: compiled.problems };
-    return { server, digest: compiled.digest, warnings: [...compiled.warnings] };
+    const otherwise = await warnSinceImport(ctx, subject.document, { server, assigned: assignedTo(state) });
+    return { server, digest: compiled.digest, warnings: [...compiled.warnings, ...otherwise] };
   });
   const plan = ctx.ids.short("p");
   const requested: EventData<"PlanRequested"> = {
