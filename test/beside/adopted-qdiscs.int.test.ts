@@ -149,7 +149,8 @@ test("what is missing or other in an adopted tree is seen and mended as it was",
   const leaf = /qdisc pfifo ([0-9a-f]+):/.exec(stood.text)?.[1] ?? "";
   const { compiledIn } = await imported();
   agent = await startTestAgent(server, control);
-  expect(await issue(compiledIn("enforce"))).toMatchObject({ result: "confirmed" });
+  for (const mode of ["enforce", "imported", "enforce"] as const)
+    expect(await issue(compiledIn(mode))).toMatchObject({ result: "confirmed" });
   for (const [vandal, what] of [
     ["tc filter del dev eth0 parent 1: protocol ip prio 1", "eth0/filter/1:/1/::800"],
     ["tc class change dev eth0 parent 1: classid 1:10 htb rate 300kbit", "eth0/class/1:10"],
