@@ -1,4 +1,4 @@
-import { boolean, integer, pgTable, text } from "drizzle-orm/pg-core";
+import { boolean, pgTable, text } from "drizzle-orm/pg-core";
 import { decided, isoTime } from "./columns.ts";
 
 /** One row, from the first freeze on. */
@@ -13,9 +13,4 @@ export const tokenTable = pgTable("tokens", {
   hash: text().notNull().unique(),
   role: text().$type<"viewer" | "operator" | "admin">().notNull(),
   createdAt: isoTime("created_at").notNull(),
-});
-
-export const epochTable = pgTable("epochs", {
-  epoch: integer().primaryKey(),
-  openedAt: isoTime("opened_at").notNull(),
 });

@@ -150,6 +150,8 @@ export const eventData = {
   // fleet
   FleetFrozen: z.strictObject({}),
   FleetThawed: z.strictObject({}),
+  /** the database was restored: generations issued from here on count above all that were issued before */
+  EpochOpened: z.strictObject({ epoch: z.int().min(2) }),
 } as const;
 
 export type EventType = keyof typeof eventData;

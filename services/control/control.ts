@@ -1,6 +1,5 @@
-import { connect, type Database } from "@sluice/db/connect";
+import type { Database } from "@sluice/db/connect";
 import { Appender } from "@sluice/db/log/append";
-import { migrate } from "@sluice/db/migrate";
 import { control } from "@sluice/db/projections/control";
 import { Projector } from "@sluice/db/projections/projector";
 import { type SigningKey, signMessage } from "@sluice/proto/base/sign";
@@ -30,15 +29,11 @@ import { Protected } from "./servers/protected.ts";
 import { Pulses } from "./servers/pulses.ts";
 import { currentEpoch } from "./start/epoch.ts";
 import { runLoops } from "./start/loops.ts";
+import { type DatabaseOptions, openDatabase } from "./start/open-database.ts";
 import { keepSigningKey, readAuthority } from "./start/state-dir.ts";
 import { keepBootstrapToken } from "./tokens/tokens.ts";
 
-export interface ControlOptions {
-  databaseUrl: string;
-  /** folder of a UNIX socket, or a host, instead of the URL's */
-  databaseHost?: string | undefined;
-  /** the Postgres schema; `sluice` unless said */
-  schema?: string | undefined;
+export interface ControlOptions extends DatabaseOptions {
   natsUrls: readonly string[];
   /** where the API is served; the first one is `url` */
   listens: readonly Listen[];
@@ -52,12 +47,9 @@ export interface ControlOptions {
   adminToken?: string | undefined;
   /** instead of `authority.json` in the state folder */
   authority?: Authority | undefined;
-  log?: Logger | undefined;
   clock?: Clock | undefined;
   ids?: Ids | undefined;
   timings?: Partial<Timings> | undefined;
-  /** ends the waiting for Postgres */
-  signal?: AbortSignal | undefined;
   /** instead of NATS */
   openLink?: ((linkIn: LinkIn) => Promise<ControlLink>) | undefined;
 }
@@ -86,16 +78,8 @@ const SILENT: Logger = { info: () => {}, warn: () => {}, error: () => {} };
  * that is after Postgres is there, and whether or not NATS is.
  */
 export async function startControl(options: ControlOptions): Promise<Control> {
-  const { log = SILENT } = options;
-  const database = await connect(options.databaseUrl, {
-    ...(options.schema !== undefined && { schema: options.schema }),
-    ...(options.databaseHost !== undefined && { host: options.databaseHost }),
-    ...(options.signal && { signal: options.signal }),
-    log,
-    max: 20,
-  });
+  const database = await openDatabase(options, { max: 20 });
   try {
-    await migrate(database, { log });
     return await startOn(database, options);
   } catch (error) {
     await database.close();
@@ -169,7 +153,7 @@ async function createServices(
     clock,
     ids: options.ids ?? randomIds,
     log,
-    epoch: await currentEpoch(database, clock),
+    epoch: await currentEpoch(database),
     timings: { ...TIMINGS, ...options.timings },
     enrolment: {
       keys,

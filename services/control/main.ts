@@ -2,13 +2,19 @@ import { parseArgs } from "node:util";
 import { messageOf } from "@sluice/proto/base/errors";
 import { pino } from "pino";
 import type { Listen } from "./api/http.ts";
+import { randomIds } from "./context/ids.ts";
 import { startControl } from "./control.ts";
+import { openEpoch } from "./start/epoch.ts";
+import { openDatabase } from "./start/open-database.ts";
 import { rebuildTables } from "./start/rebuild-tables.ts";
 
 const HELP = `sluice-control: the central service
 
   sluice-control          serves until it is told to stop
   sluice-control rebuild  makes the tables beside the log again from its events, and ends; control may run meanwhile
+  sluice-control open-epoch --reason WHY
+                          after the database was restored, while no control runs: what is issued from now on counts
+                          above all that was issued before. The fleet is frozen, until somebody has looked and thaws it.
 
   DATABASE_URL            Postgres (needed)
   NATS_URL                NATS, several by comma (nats://127.0.0.1:4222)
@@ -21,6 +27,8 @@ const HELP = `sluice-control: the central service
   --database-host DIR     folder of Postgres' UNIX socket, instead of the URL's host
   --agent-nats URL        NATS as agents reach it; may be given several times (NATS_URL)
   --agent-endpoint IP:PORT  control and NATS as agents reach them; may be given several times
+  --reason WHY, --actor WHO  of open-epoch, for the log ("admin" unless said)
+  --epoch N               of open-epoch: another one than the next
 `;
 
 const { values, positionals } = parseArgs({
@@ -32,6 +40,9 @@ const { values, positionals } = parseArgs({
     "database-host": { type: "string" },
     "agent-nats": { type: "string", multiple: true },
     "agent-endpoint": { type: "string", multiple: true },
+    reason: { type: "string" },
+    actor: { type: "string", default: "admin" },
+    epoch: { type: "string" },
     help: { type: "boolean", short: "h", default: false },
   },
 });
@@ -57,7 +68,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => 
 
 try {
   const [verb = "serve", ...more] = positionals;
-  if (more.length > 0 || !["serve", "rebuild"].includes(verb))
+  if (more.length > 0 || !["serve", "rebuild", "open-epoch"].includes(verb))
     throw new Error(`there is no ${positionals.join(" ")}: see sluice-control --help`);
   if (!DATABASE_URL) throw new Error("DATABASE_URL is needed: the Postgres that keeps the event log");
   const common = {
@@ -69,6 +80,19 @@ try {
   };
   if (verb === "rebuild") {
     await rebuildTables(common);
+    process.exit(0);
+  }
+  if (verb === "open-epoch") {
+    const { reason, actor, epoch } = values;
+    if (!reason) throw new Error("open-epoch wants --reason WHY: it is for the log");
+    if (epoch !== undefined && !/^[1-9]\d{0,8}$/.test(epoch)) throw new Error(`--epoch ${epoch} is no count`);
+    await using database = await openDatabase(common, { max: 2 });
+    const opened = await openEpoch(database, {
+      ...{ actor, reason, ids: randomIds, clock: { now: () => new Date() } },
+      ...(epoch !== undefined && { epoch: Number(epoch) }),
+    });
+    log.info({ epoch: opened }, "a new epoch is open, and the fleet is frozen");
+    await database.close();
     process.exit(0);
   }
   const control = await startControl({

@@ -125,4 +125,5 @@ export const STORED_EXAMPLES: Examples = {
   ListRetired: { 1: [{ list: "bans" }] },
   FleetFrozen: { 1: [{}] },
   FleetThawed: { 1: [{}] },
+  EpochOpened: { 1: [{ epoch: 2 }] },
 };

@@ -78,6 +78,8 @@ export function summaryOf(event: SluiceEvent): string {
       return "the fleet was frozen";
     case "FleetThawed":
       return "the fleet was thawed";
+    case "EpochOpened":
+      return `epoch ${event.data.epoch} was opened`;
   }
 }
 

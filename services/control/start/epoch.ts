@@ -1,11 +1,63 @@
 import type { Database } from "@sluice/db/connect";
-import { epochTable } from "@sluice/db/schema/fleet";
-import { desc } from "drizzle-orm";
-import type { Clock } from "../context/services.ts";
+import { Appender } from "@sluice/db/log/append";
+import { readStream } from "@sluice/db/log/read";
+import { upcastEvent } from "@sluice/db/log/upcast-events";
+import { SluiceError } from "@sluice/proto/base/errors";
+import { SCHEMA_VERSIONS, streamOf } from "@sluice/proto/events/event";
+import { upcast } from "@sluice/proto/events/upcast";
+import type { Clock, Ids } from "../context/services.ts";
+import { decideEpoch, type FleetState, fleetEntity } from "../fleet/decide.ts";
 
-/** The epoch that generations are issued under: the newest, 1 in a new database. */
-export async function currentEpoch({ db }: Database, clock: Clock): Promise<number> {
-  await db.insert(epochTable).values({ epoch: 1, openedAt: clock.now().toISOString() }).onConflictDoNothing();
-  const [row] = await db.select().from(epochTable).orderBy(desc(epochTable.epoch)).limit(1);
-  return row?.epoch ?? 1;
+/**
+ * A database that was restored knows less than the servers do: a generation it issues may be one they have had. In a
+ * new epoch all of its generations are newer. It is opened while no control runs; the fleet is frozen by it, so that
+ * servers keep what they hold until somebody has looked and thaws it.
+ */
+export async function openEpoch(
+  database: Database,
+  {
+    clock,
+    ids,
+    actor,
+    reason,
+    epoch,
+  }: { clock: Clock; ids: Ids; actor: string; reason: string; epoch?: number },
+): Promise<number> {
+  const { state, version } = await fleetNow(database);
+  const events = decideEpoch(state, epoch);
+  const meta = { at: clock.now().toISOString(), actor, reason, correlation: ids.uuid() };
+  const appender = new Appender(database);
+  try {
+    const verdict = await appender.append({
+      stream: streamOf.fleet(),
+      expected: version,
+      events: events.map(({ type, data }) => ({
+        ...{ id: ids.uuid(), type, schemaVersion: SCHEMA_VERSIONS[type] ?? 1, data, meta, keys: {} },
+      })),
+    });
+    if (verdict.outcome === "conflict") {
+      throw new SluiceError("CONFLICT", "the fleet was changed meanwhile", {
+        cure: "stop control, then try again",
+      });
+    }
+  } finally {
+    await appender.close();
+  }
+  return await currentEpoch(database);
+}
+
+/** The epoch that generations are issued under: 1 in a new database. */
+export async function currentEpoch(database: Database): Promise<number> {
+  return (await fleetNow(database)).state.epoch;
+}
+
+async function fleetNow({ db }: Database): Promise<{ state: FleetState; version: number }> {
+  let state = fleetEntity.initial;
+  let version = 0;
+  for await (const stored of readStream(db, streamOf.fleet())) {
+    version = stored.streamVersion;
+    const event = upcastEvent(stored, upcast);
+    if (event) state = fleetEntity.evolve(state, event);
+  }
+  return { state, version };
 }

@@ -1,30 +1,17 @@
-import { connect } from "@sluice/db/connect";
-import { migrate } from "@sluice/db/migrate";
 import { control } from "@sluice/db/projections/control";
 import { type Rebuilt, rebuild } from "@sluice/db/projections/rebuild";
 import { upcast } from "@sluice/proto/events/upcast";
 import type { Logger } from "../context/services.ts";
-
-export interface RebuildTablesOptions {
-  databaseUrl: string;
-  databaseHost?: string | undefined;
-  schema?: string | undefined;
-  log: Logger;
-  signal: AbortSignal;
-}
+import { type DatabaseOptions, openDatabase } from "./open-database.ts";
 
 const TOLD_EVERY_MS = 5_000;
 
 /** Makes control's tables again from the log, whether or not control runs meanwhile. */
-export async function rebuildTables(options: RebuildTablesOptions): Promise<Rebuilt> {
-  const { databaseUrl, databaseHost, schema, log, signal } = options;
-  await using database = await connect(databaseUrl, {
-    ...(schema !== undefined && { schema }),
-    ...(databaseHost !== undefined && { host: databaseHost }),
-    ...{ signal, log },
-    max: 4,
-  });
-  await migrate(database, { log });
+export async function rebuildTables(
+  options: DatabaseOptions & { log: Logger; signal: AbortSignal },
+): Promise<Rebuilt> {
+  const { log, signal } = options;
+  await using database = await openDatabase(options, { max: 4 });
   const began = performance.now();
   let toldAt = began;
   return await rebuild(database, control, {
