@@ -17,6 +17,8 @@ export function createKey(): AddressKey {
 const SLASH = 47;
 const DOT = 46;
 const COLON = 58;
+const ZERO = 48;
+const NINE = 57;
 
 /** Reads `192.0.2.0/24` or `2001:db8::1` from bytes into `key`; undefined where they are neither. */
 export function readKey(bytes: Uint8Array, from: number, to: number, key: AddressKey): Family | undefined {
@@ -31,6 +33,46 @@ export function readKey(bytes: Uint8Array, from: number, to: number, key: Addres
   if (prefix > bits) return undefined;
   key.prefix = prefix;
   return family;
+}
+
+/**
+ * As `readKey` where a line begins, for IPv4 alone, and several times quicker: returns where the address or network ends,
+ * -1 where there is none.
+ */
+export function readIpv4(bytes: Uint8Array, from: number, to: number, key: AddressKey): number {
+  let value = 0;
+  let part = 0;
+  let dots = 0;
+  let start = from;
+  let at = from;
+  for (; at < to; at++) {
+    const byte = bytes[at] ?? 0;
+    if (byte >= ZERO && byte <= NINE) {
+      part = part * 10 + byte - ZERO;
+    } else {
+      if (part > 255 || at === start || at - start > 3) return -1;
+      value = (value << 8) | part;
+      part = 0;
+      start = at + 1;
+      if (byte !== DOT) break;
+      dots++;
+    }
+  }
+  if (dots !== 3 || at === to) return -1;
+  if (bytes[at] === SLASH) {
+    at++;
+    for (part = 0; at < to && isDigit(bytes[at] ?? 0); at++) part = part * 10 + (bytes[at] ?? 0) - ZERO;
+    if (at === start || part > 32 || at - start > 2) return -1;
+  } else {
+    part = 32;
+  }
+  key.words[0] = value >>> 0;
+  key.prefix = part;
+  return at;
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= ZERO && byte <= NINE;
 }
 
 function readAddress(bytes: Uint8Array, from: number, to: number, words: Uint32Array): Family | undefined {
@@ -58,8 +100,8 @@ function dotted(bytes: Uint8Array, from: number, to: number): number {
       value = value * 256 + part;
       parts++;
       part = -1;
-    } else if (byte >= 48 && byte <= 57) {
-      part = (part < 0 ? 0 : part * 10) + byte - 48;
+    } else if (isDigit(byte)) {
+      part = (part < 0 ? 0 : part * 10) + byte - ZERO;
     } else {
       return -1;
     }
@@ -159,11 +201,24 @@ export function writeDecimal(value: number, into: Uint8Array, at: number): numbe
 }
 
 function writeDotted(value: number, into: Uint8Array, at: number): number {
-  let end = writeDecimal(value >>> 24, into, at);
-  for (const shift of [16, 8, 0]) {
-    into[end++] = DOT;
-    end = writeDecimal((value >>> shift) & 255, into, end);
-  }
+  let end = writeOctet(value >>> 24, into, at);
+  into[end++] = DOT;
+  end = writeOctet((value >>> 16) & 255, into, end);
+  into[end++] = DOT;
+  end = writeOctet((value >>> 8) & 255, into, end);
+  into[end++] = DOT;
+  return writeOctet(value & 255, into, end);
+}
+
+/** As `writeDecimal`, without a division: four for each of a million lines. */
+function writeOctet(value: number, into: Uint8Array, at: number): number {
+  const hundreds = value >= 200 ? 2 : value >= 100 ? 1 : 0;
+  const rest = value - 100 * hundreds;
+  const tens = (rest * 205) >>> 11;
+  let end = at;
+  if (hundreds > 0) into[end++] = ZERO + hundreds;
+  if (value >= 10) into[end++] = ZERO + tens;
+  into[end++] = ZERO + rest - 10 * tens;
   return end;
 }
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { canonicalEntry } from "../policy/addresses.ts";
-import { createKey, readKey, writeKey } from "./address-text.ts";
+import { createKey, readIpv4, readKey, writeKey } from "./address-text.ts";
 import { ListEntries } from "./list-entries.ts";
 
 const address = fc.oneof(
@@ -22,6 +22,24 @@ test("every canonical entry comes out of its bytes as it went in", () => {
       const family = readKey(Buffer.from(entry), 0, entry.length, key);
       expect(family).toBe(entry.includes(":") ? 6 : 4);
       expect(into.toString("latin1", 0, writeKey(family ?? 4, key, into, 0))).toBe(entry);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test("the quick way to read IPv4 reads what the other reads, and nothing else", () => {
+  const [quick, key] = [createKey(), createKey()];
+  const line = fc.tuple(
+    fc.oneof(canonical, fc.stringMatching(/^[0-9./]{0,20}$/)),
+    fc.constantFrom("\n", " timeout 0\n", "x\n"),
+  );
+  fc.assert(
+    fc.property(line, ([entry, rest]) => {
+      const bytes = Buffer.from(entry + rest);
+      const end = readIpv4(bytes, 0, bytes.length, quick);
+      const family = readKey(bytes, 0, end === -1 ? entry.length : end, key);
+      if (end === -1) return canonicalEntry(entry)?.family !== 4;
+      return family === 4 && quick.words[0] === key.words[0] && quick.prefix === key.prefix;
     }),
     { numRuns: 2_000 },
   );
