@@ -50,12 +50,23 @@ export function keyId(publicKey: string): string {
 
 export function signMessage(key: SigningKey, domain: Domain, value: unknown): SignedMessage {
   const body = canonicalJson(value);
+  const signature = sign(null, signedBytes(domain, body), privateKeyOf(key));
+  return { kid: key.kid, body, sig: signature.toString("base64") };
+}
+
+/** Reading a key costs twice what signing with it does. */
+const privateKeys = new WeakMap<SigningKey, KeyObject>();
+
+function privateKeyOf(key: SigningKey): KeyObject {
+  const known = privateKeys.get(key);
+  if (known !== undefined) return known;
   const privateKey = createPrivateKey({
     key: Buffer.from(key.privateKey, "base64"),
     type: "pkcs8",
     format: "der",
   });
-  return { kid: key.kid, body, sig: sign(null, signedBytes(domain, body), privateKey).toString("base64") };
+  privateKeys.set(key, privateKey);
+  return privateKey;
 }
 
 export type Opened<T> = { ok: true; value: T } | { ok: false; reason: string };

@@ -24,11 +24,14 @@ export function changeListDigest(
   added: Iterable<ListEntry>,
   removed: Iterable<ListEntry>,
 ): string {
-  const come = createDigestSum();
-  const gone = createDigestSum();
-  for (const entry of added) come.add(listLine(entry));
-  for (const entry of removed) gone.add(listLine(entry));
-  return asDigest(BigInt(`0x${digest}`) + come.value() - gone.value());
+  let sum = numberOf(digest);
+  for (const entry of added) sum += numberOf(hash("sha256", listLine(entry)));
+  for (const entry of removed) sum -= numberOf(hash("sha256", listLine(entry)));
+  return asDigest(sum);
+}
+
+function numberOf(hex: string): bigint {
+  return BigInt(`0x${hex}`);
 }
 
 export interface DigestSum {
