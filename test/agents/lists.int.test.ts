@@ -156,10 +156,12 @@ async function secondsLeft(address: string): Promise<number> {
 
 test("a ban keeps what is left of its time over a swap, a restart of the agent, and a boot", async () => {
   const untilMs = Date.now() + 300_000;
+  /** the kernel counts from when it was told: a line waits while a busy machine starts the tool that reads it */
+  const toldLateS = 2;
   const isAsMuchAsIsLeft = async () => {
     const before = Math.ceil((untilMs - Date.now()) / 1000);
     const seconds = await secondsLeft("203.0.113.7");
-    return seconds <= before && seconds >= Math.floor((untilMs - Date.now()) / 1000) - 1;
+    return seconds <= before + toldLateS && seconds >= Math.floor((untilMs - Date.now()) / 1000) - 1;
   };
   control.list("bans", ["203.0.113.7"], [], new Date(untilMs).toISOString());
   await given();

@@ -1,9 +1,10 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { connect, createInbox } from "@nats-io/transport-node";
 import type { IptablesBackend } from "@sluice/agents/drivers/iptables/tools";
 import { createListFiles } from "@sluice/agents/lists/list-files";
+import { AGENT_NODE_FLAGS } from "@sluice/infra/build/build-agent";
 import { startGuarded } from "@sluice/infra/process/guarded-child";
 import { makePrivateDirectory } from "@sluice/infra/process/private-directory";
 import { waitForLine } from "@sluice/infra/process/wait-for-line";
@@ -12,7 +13,7 @@ import type { ListDelta } from "@sluice/proto/wire/list";
 import { changeListDigest, EMPTY_LIST_DIGEST } from "@sluice/proto/wire/list-digest";
 import { applyDelta, digestAfter, emptyList, type ListState } from "@sluice/proto/wire/list-state";
 import { subjects } from "@sluice/proto/wire/subjects";
-import type { Bench, BenchContext, Ratio, Row } from "./bench.ts";
+import type { Aim, Bench, BenchContext, Ratio, Row } from "./bench.ts";
 import { ratio, row } from "./figures.ts";
 import { inTurn } from "./in-turn.ts";
 import { startNatsPeers } from "./nats-peers.ts";
@@ -20,6 +21,7 @@ import { addresses } from "./workload.ts";
 
 const LIST = "bench";
 const SIZES = [0, 1_000_000];
+const SERVERS = 4;
 const READY_MS = 300_000;
 const program = fileURLToPath(new URL("list-agent-main.ts", import.meta.url));
 
@@ -28,21 +30,19 @@ export const listMessage: Bench = {
   what: "one address added on one server: from the message until the kernel has it and NATS has said so, against a bare NATS request and its reply",
   runs: 200,
   async run(context) {
-    await using owner = new AsyncDisposableStack();
-    const peers = await startNatsPeers(1, [], owner);
-    const nats = await connect({ servers: peers.url });
-    owner.defer(() => nats.close());
     const found = [];
     for (const size of SIZES) {
       for (const backend of ["nft", "legacy"] as const)
-        found.push(await ofSize(context, { nats, url: peers.url, size, backend }));
+        found.push(await among(context, { servers: 1, size, backend }, { atMost: 2 }));
     }
+    found.push(await among(context, { servers: SERVERS, size: 0, backend: "nft" }));
     return {
       rows: found.flatMap(({ rows }) => rows),
       ratios: found.flatMap((one) => one.ratio),
       notes: [
         "in between: the agent's check of the signature and of the list's digest, the list in memory, one line to the ipset that waits",
-        "the agent's parts for lists in a process of their own, and a process that answers at once; both hang on the same NATS",
+        "the agent's parts for lists in a process of their own, with its flags, and a process that answers at once; both hang on the same NATS",
+        `${SERVERS} servers: until the last has said so, on cores that they share`,
         "a rule of the backend drops what is listed",
       ],
     };
@@ -50,58 +50,63 @@ export const listMessage: Bench = {
 };
 
 interface Setting {
-  nats: NatsConnection;
-  url: string;
+  servers: number;
   size: number;
   backend: IptablesBackend;
 }
 
-async function ofSize(context: BenchContext, setting: Setting): Promise<{ rows: Row[]; ratio: Ratio }> {
-  const { nats, size, backend } = setting;
-  const label = `${size.toLocaleString("en-US")} entries, ${backend}`;
+async function among(
+  context: BenchContext,
+  { servers, size, backend }: Setting,
+  aim?: Aim,
+): Promise<{ rows: Row[]; ratio: Ratio }> {
+  const entries = `${size.toLocaleString("en-US")} entries, ${backend}`;
+  const label = servers === 1 ? entries : `${entries}, ${servers} servers`;
   context.progress(label);
   await using owner = new AsyncDisposableStack();
-  const folder = owner.use(makePrivateDirectory("bench")).path;
+  const { url } = await startNatsPeers(servers, [], owner);
+  const nats = await connect({ servers: url });
+  owner.defer(() => nats.close());
   const key = createSigningKey();
   const state = stateOf(size);
-  await prepare(folder, setting.url, key, state);
-  const agent = startGuarded([process.execPath, program, folder, backend]);
-  owner.defer(() => agent.stop());
-  await waitForLine(agent, { pattern: /^ready$/, timeoutMs: READY_MS });
+  for (let server = 1; server <= servers; server++) await startAgent(owner, { url, key, state, backend });
 
-  let done: () => void = () => undefined;
-  const heard = nats.subscribe("bench.done", { callback: () => done() });
-  owner.defer(async () => heard.unsubscribe());
   let added = 0;
   const message = () => {
     const delta = nextDelta(state, `203.0.${113 + (added >> 8)}.${added++ & 255}`);
     return JSON.stringify(signMessage(key, "list", delta));
   };
-  const answered = async (payload: string, subject: string) => {
+  /** until each has answered */
+  const answered = async (subject: string, payload: string, answers: string) => {
+    const heard = nats.subscribe(answers, { max: servers });
+    await nats.flush();
     const begun = performance.now();
-    await nats.request(subject, payload, { timeout: 30_000 });
+    nats.publish(subject, payload, { reply: answers });
+    for await (const _ of heard);
     return performance.now() - begun;
   };
   const times = await inTurn(context, {
-    ours: async () => {
-      const payload = message();
-      const taken = new Promise<void>((resolve) => {
-        done = resolve;
-      });
-      const begun = performance.now();
-      nats.publish(subjects.list(LIST), payload);
-      await taken;
-      return performance.now() - begun;
-    },
-    bare: () => answered("x".repeat(600), "bench.ask"),
+    ours: () => answered(subjects.list(LIST), message(), "bench.done"),
+    bare: () => answered("bench.ask", "x".repeat(600), createInbox()),
   });
   return {
     rows: [
       row(`${label}: message → kernel → told`, "ms", times.ours),
       row(`${label}: bare request and reply`, "ms", times.bare),
     ],
-    ratio: ratio(`${label}: ours / bare`, times.ours, times.bare, { atMost: 2 }),
+    ratio: ratio(`${label}: ours / bare`, times.ours, times.bare, aim),
   };
+}
+
+async function startAgent(
+  owner: AsyncDisposableStack,
+  { url, key, state, backend }: { url: string; key: SigningKey; state: ListState; backend: IptablesBackend },
+): Promise<void> {
+  const folder = owner.use(makePrivateDirectory("bench")).path;
+  await prepare(folder, url, key, state);
+  const agent = startGuarded([process.execPath, ...AGENT_NODE_FLAGS, program, folder, backend]);
+  owner.defer(() => agent.stop());
+  await waitForLine(agent, { pattern: /^ready$/, timeoutMs: READY_MS });
 }
 
 function stateOf(size: number): ListState {
