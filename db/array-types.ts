@@ -3,14 +3,18 @@
  * the begin of every connection, in a promise of its own: a connection lost at that moment rejects it, and the process
  * ends by a rejection that nobody could handle.
  */
-const TEXT_ARRAY = 1009;
 const INT4_ARRAY = 1007;
+const TEXT_ARRAY = 1009;
 const INT8_ARRAY = 1016;
+const TIMESTAMPTZ_ARRAY = 1185;
+const UUID_ARRAY = 2951;
 
 export const arrayTypes = {
   texts: arrayOf(TEXT_ARRAY, quoted, unquoted),
   integers: arrayOf(INT4_ARRAY, String, Number),
   bigints: arrayOf(INT8_ARRAY, String, exactly),
+  times: arrayOf(TIMESTAMPTZ_ARRAY, quoted, unquoted),
+  uuids: arrayOf(UUID_ARRAY, String, String),
 };
 
 function arrayOf<T>(oid: number, write: (value: T) => string, read: (text: string) => T) {

@@ -1,8 +1,7 @@
 import { SluiceError } from "@sluice/proto/base/errors";
 import { and, eq, gte, ilike, inArray, lte, or, type SQL } from "drizzle-orm";
 import type { EventKeys } from "../log/event-body.ts";
-import { actorOf, reasonOf } from "../log/stored-event.ts";
-import { events } from "../schema/events.ts";
+import { events, personal } from "../schema/events.ts";
 import type { Condition } from "./candidates.ts";
 import { term, wordsOfQuestion } from "./terms.ts";
 
@@ -61,7 +60,7 @@ export function byColumns(filter: HistoryFilter): SQL | undefined {
     list === undefined ? undefined : eq(events.list, list),
     rollout === undefined ? undefined : eq(events.rollout, rollout),
     correlation === undefined ? undefined : eq(events.correlation, correlation),
-    actor === undefined ? undefined : eq(actorOf.value, actor),
+    actor === undefined ? undefined : eq(personal.actor, actor),
   );
 }
 
@@ -75,8 +74,8 @@ function standsSomewhere(quoted: string): SQL | undefined {
   const plain = pattern(quoted);
   return or(
     ilike(events.body, pattern(JSON.stringify(quoted).slice(1, -1))),
-    ilike(actorOf.value, plain),
-    ilike(reasonOf.value, plain),
+    ilike(personal.actor, plain),
+    ilike(personal.reason, plain),
   );
 }
 

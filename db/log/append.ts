@@ -1,10 +1,10 @@
-import { randomBytes } from "node:crypto";
 import { messageOf, SluiceError } from "@sluice/proto/base/errors";
 import type { Database, Sql } from "../connect.ts";
 import { backOff, codeOf, isBroken, isPassing } from "../faults.ts";
 import { type Logger, silent } from "../logger.ts";
-import { appendBatch, type BatchRow, type PreparedCommand } from "./append-batch.ts";
+import { appendBatch, type BatchVerdict, type PreparedCommand } from "./append-batch.ts";
 import { type NewEvent, prepareEvent } from "./event-body.ts";
+import { saltSource } from "./salts.ts";
 
 /**
  * Appending to the event log, by group commit.
@@ -18,7 +18,9 @@ import { type NewEvent, prepareEvent } from "./event-body.ts";
  *    any other error means that nothing was stored.
  *
  * How: one batch is in flight per process; what arrives meanwhile makes the next one. A batch is one call of
- * `append_batch`, one round trip. When the connection breaks or hangs, its commands go back to the front of the
+ * `append_batch`, one round trip. The next batch is sent before the callers of the last one are answered, and of many
+ * commands only half go into a batch: so callers make their next commands while Postgres is busy with the other half,
+ * instead of each side waiting for the other (32 callers: a third more per second). When the connection breaks or hangs, its commands go back to the front of the
  * queue and are sent again (promise 3 makes that harmless) until they are decided or their time is up.
  *
  * Never: hold the head row from Node; send a second batch while the first is undecided on a live connection;
@@ -74,6 +76,15 @@ interface Fault {
   again: readonly Waiting[];
 }
 
+/** What came of a batch: callers to be answered, and commands that a passing fault left undecided. */
+interface Attempt {
+  answers: readonly (() => void)[];
+  fault?: Fault;
+}
+
+/** Fewer commands than these aren't parted into two batches: a batch costs as much as a dozen events. */
+const FEWEST_IN_HALF = 16;
+
 export class Appender {
   readonly #database: Database;
   readonly #options: Required<AppenderOptions>;
@@ -90,7 +101,7 @@ export class Appender {
       maxQueued: 10_000,
       attemptTimeoutMs: 15_000,
       decideWithinMs: 30_000,
-      newSalt: () => randomBytes(16),
+      newSalt: saltSource(),
       log: silent,
       ...options,
     };
@@ -114,7 +125,7 @@ export class Appender {
     const bytes = prepared.reduce((sum, { body }) => sum + body.length, 0);
     const deadline = performance.now() + this.#options.decideWithinMs;
     return new Promise<AppendVerdict>((resolve, reject) => {
-      const command = { stream, expected, events: prepared };
+      const command = { stream, events: prepared };
       this.#queue.push({ command, ids, bytes, deadline, undecided: false, resolve, reject });
       this.#pump ??= this.#run();
     });
@@ -135,8 +146,12 @@ export class Appender {
   async #run(): Promise<void> {
     await Promise.resolve(); // what arrives in the same tick shares the first batch
     for (let failures = 0; this.#queue.length > 0; ) {
-      const batch = this.#takeBatch();
-      const fault = await this.#attempt(batch);
+      const { answers, fault } = await this.#attempt(this.#takeBatch());
+      if (this.#queue.length > 0 && fault === undefined) {
+        setImmediate(answerAll, answers); // the next batch is on its way by then
+      } else {
+        answerAll(answers);
+      }
       if (fault === undefined) {
         failures = 0;
         continue;
@@ -154,12 +169,14 @@ export class Appender {
   }
 
   #takeBatch(): Waiting[] {
+    const half = Math.max(FEWEST_IN_HALF, Math.ceil(this.#queue.length / 2));
+    const most = Math.min(half, this.#options.maxCommands);
     const ids = new Set<string>();
     let bytes = 0;
     let count = 0;
     for (const waiting of this.#queue) {
       bytes += waiting.bytes;
-      const full = count === this.#options.maxCommands || bytes > this.#options.maxBytes;
+      const full = count === most || bytes > this.#options.maxBytes;
       // the same ids again: the next batch will find them stored
       if (count > 0 && (full || waiting.ids.some((id) => ids.has(id)))) break;
       for (const id of waiting.ids) ids.add(id);
@@ -168,36 +185,35 @@ export class Appender {
     return this.#queue.splice(0, count);
   }
 
-  /** Settles the commands of the batch; those that a passing fault left unsettled must go again. */
-  async #attempt(batch: readonly Waiting[]): Promise<Fault | undefined> {
+  async #attempt(batch: readonly Waiting[]): Promise<Attempt> {
     try {
-      const rows = await this.#send(batch.map(({ command }) => command));
-      batch.forEach((waiting, i) => {
-        settle(waiting, rows[i]);
-      });
-      return undefined;
+      const verdicts = await this.#send(batch.map(({ command }) => command));
+      return { answers: batch.map((waiting, i) => () => settle(waiting, verdicts[i])) };
     } catch (error) {
       if (isPassing(error)) {
         if (isBroken(error)) for (const waiting of batch) waiting.undecided = true;
-        return { error, again: batch };
+        return { answers: [], fault: { error, again: batch } };
       }
       const [only] = batch;
       if (batch.length > 1 || only === undefined) return this.#attemptEach(batch);
-      only.reject(only.undecided ? new OutcomeUnknown(only.command.stream, error) : notStorable(only, error));
-      return undefined;
+      const { command, undecided, reject } = only;
+      const refusal = undecided ? new OutcomeUnknown(command.stream, error) : notStorable(only, error);
+      return { answers: [() => reject(refusal)] };
     }
   }
 
   /** Something in the batch can't be stored: each goes by itself, so that only that one hears of it. */
-  async #attemptEach(batch: readonly Waiting[]): Promise<Fault | undefined> {
+  async #attemptEach(batch: readonly Waiting[]): Promise<Attempt> {
+    const answers: (() => void)[] = [];
     for (const [index, waiting] of batch.entries()) {
-      const fault = await this.#attempt([waiting]);
-      if (fault !== undefined) return { error: fault.error, again: batch.slice(index) };
+      const attempt = await this.#attempt([waiting]);
+      answers.push(...attempt.answers);
+      if (attempt.fault) return { answers, fault: { ...attempt.fault, again: batch.slice(index) } };
     }
-    return undefined;
+    return { answers };
   }
 
-  async #send(commands: readonly PreparedCommand[]): Promise<BatchRow[]> {
+  async #send(commands: readonly PreparedCommand[]): Promise<BatchVerdict[]> {
     const { attemptTimeoutMs } = this.#options;
     this.#client ??= this.#database.client({
       max: 1,
@@ -228,17 +244,21 @@ export class Appender {
   }
 }
 
-function settle({ command, resolve, reject }: Waiting, row: BatchRow | undefined): void {
+function answerAll(answers: readonly (() => void)[]): void {
+  for (const answer of answers) answer();
+}
+
+function settle({ command, resolve, reject }: Waiting, given: BatchVerdict | undefined): void {
   const { stream } = command;
-  switch (row?.verdict) {
+  switch (given?.verdict) {
     case "stored":
     case "repeated": {
-      const repeated = row.verdict === "repeated";
-      resolve({ outcome: "stored", seqs: row.seqs ?? [], version: row.version, repeated });
+      const { verdict, seqs, version } = given;
+      resolve({ outcome: "stored", seqs, version, repeated: verdict === "repeated" });
       return;
     }
     case "conflict":
-      resolve({ outcome: "conflict", actual: row.version });
+      resolve({ outcome: "conflict", actual: given.version });
       return;
     case "reused":
       reject(new SluiceError("INVALID", `an event id of the command on ${stream} belongs to another event`));

@@ -1,7 +1,7 @@
-import { and, eq, inArray } from "drizzle-orm";
+import { eq } from "drizzle-orm";
 import type { Database } from "../connect.ts";
 import { refillBlocks } from "../history/blocks.ts";
-import { events, personal } from "../schema/events.ts";
+import { personal } from "../schema/events.ts";
 
 /**
  * Erases a person from the log: their name as actor, and the reasons they gave. The events and their chain stay
@@ -14,13 +14,9 @@ import { events, personal } from "../schema/events.ts";
 export async function eraseActor({ db }: Pick<Database, "db">, actor: string): Promise<number> {
   return await db.transaction(async (tx) => {
     const theirs = await tx
-      .select({ id: events.id, seq: events.seq })
-      .from(personal)
-      .innerJoin(events, eq(events.id, personal.eventId))
-      .where(and(eq(personal.field, "actor"), eq(personal.value, actor)));
-    const ids = theirs.map(({ id }) => id);
-    for (let start = 0; start < ids.length; start += 1_000)
-      await tx.delete(personal).where(inArray(personal.eventId, ids.slice(start, start + 1_000)));
+      .delete(personal)
+      .where(eq(personal.actor, actor))
+      .returning({ seq: personal.seq });
     await refillBlocks(
       tx,
       theirs.map(({ seq }) => seq),

@@ -15,7 +15,7 @@ import { SluiceError } from "@sluice/proto/base/errors";
  * 1. It is written before any lock and holds neither seq nor the previous hash.
  * 2. Actor and reason stand in it as digests only. Salt and value are kept beside the log (table `personal`), so
  *    they can be erased and the chain stays whole.
- * 3. The columns that queries use are taken from it, in SQL.
+ * 3. The columns that queries use are written from the same values; `verify` holds them against it.
  */
 export type Json = string | number | boolean | null | readonly Json[] | JsonObject;
 export type JsonObject = { readonly [key: string]: Json | undefined };
@@ -53,7 +53,9 @@ export interface Salted {
 
 /** An event as `append_batch` takes it. */
 export interface PreparedEvent {
+  /** the text, and the values it was made of */
   body: string;
+  values: EventBody;
   actor: Salted;
   reason: Salted;
 }
@@ -79,7 +81,7 @@ export function prepareEvent(
   }
   const actorSalt = newSalt();
   const reasonSalt = newSalt();
-  const body: EventBody = {
+  const values: EventBody = {
     id,
     stream,
     streamVersion,
@@ -94,17 +96,18 @@ export function prepareEvent(
       reason: saltedDigest(reasonSalt, meta.reason),
     },
   };
-  const text = asText(event, body);
-  if (Buffer.byteLength(text) > mostBodyBytes)
+  const body = asText(event, values);
+  if (Buffer.byteLength(body) > mostBodyBytes)
     throw refused(event, `its body is over ${mostBodyBytes} bytes`);
   if (
-    holdsNul(text) ||
+    holdsNul(body) ||
     [meta.actor, meta.reason].some((value) => value.includes("\0") || !value.isWellFormed())
   ) {
     throw refused(event, "it holds a NUL character or half a surrogate pair, which Postgres can't store");
   }
   return {
-    body: text,
+    body,
+    values,
     actor: { salt: actorSalt.toString("hex"), value: meta.actor },
     reason: { salt: reasonSalt.toString("hex"), value: meta.reason },
   };
@@ -123,9 +126,9 @@ export function chainHash(previous: Uint8Array, seq: number, body: string): Buff
   return createHash("sha256").update(previous).update(place).update(content).digest();
 }
 
-function asText(event: NewEvent, body: EventBody): string {
+function asText(event: NewEvent, values: EventBody): string {
   try {
-    return canonicalJson(body);
+    return canonicalJson(values);
   } catch (error) {
     throw refused(event, error instanceof Error ? error.message : String(error));
   }

@@ -1,8 +1,7 @@
-import { and, asc, eq, gt, type SQL, sql } from "drizzle-orm";
+import { and, asc, eq, gt, type SQL } from "drizzle-orm";
 import type { Queryable } from "../connect.ts";
-import { events } from "../schema/events.ts";
+import { events, personal } from "../schema/events.ts";
 import type { Salted } from "./event-body.ts";
-import { actorOf, reasonOf } from "./stored-event.ts";
 
 /** An event as evidence: what its hash covers, and what may be erased of it. */
 export interface Evidence {
@@ -29,26 +28,23 @@ export async function readEvidence(
   condition?: SQL,
 ): Promise<EvidenceRow[]> {
   const rows = await db
-    .select({
-      events,
-      actor: { salt: actorOf.salt, value: actorOf.value },
-      reason: { salt: reasonOf.salt, value: reasonOf.value },
-    })
+    .select({ events, personal })
     .from(events)
-    .leftJoin(actorOf, sql`${actorOf.eventId} = ${events.id} and ${actorOf.field} = 'actor'`)
-    .leftJoin(reasonOf, sql`${reasonOf.eventId} = ${events.id} and ${reasonOf.field} = 'reason'`)
+    .leftJoin(personal, eq(personal.seq, events.seq))
     .where(and(gt(events.seq, after), condition))
     .orderBy(asc(events.seq))
     .limit(limit);
-  return rows.map(({ events: { seq, prevHash, hash, body, ...columns }, actor, reason }) => ({
+  return rows.map(({ events: { seq, prevHash, hash, body, ...columns }, personal: its }) => ({
     ...{ seq, prev: prevHash, hash, body, columns },
-    actor: salted(actor),
-    reason: salted(reason),
+    actor: salted(its?.actor, its?.actorSalt),
+    reason: salted(its?.reason, its?.reasonSalt),
   }));
 }
 
-function salted(kept: { salt: Buffer; value: string } | null): Salted | undefined {
-  return kept === null ? undefined : { salt: kept.salt.toString("hex"), value: kept.value };
+/** A value that has lost its salt, which no erasure leaves behind, fits no digest. */
+function salted(value: string | null | undefined, salt: Buffer | null | undefined): Salted | undefined {
+  if (value === null || value === undefined) return undefined;
+  return { salt: salt?.toString("hex") ?? "", value };
 }
 
 export async function hashAt(db: Queryable, seq: number): Promise<Buffer | undefined> {

@@ -1,5 +1,4 @@
-import { and, eq } from "drizzle-orm";
-import { alias } from "drizzle-orm/pg-core";
+import { eq } from "drizzle-orm";
 import type { Queryable } from "../connect.ts";
 import { events, personal } from "../schema/events.ts";
 import type { EventBody, EventKeys } from "./event-body.ts";
@@ -23,9 +22,6 @@ export interface StoredEvent extends Envelope {
   data: unknown;
 }
 
-export const actorOf = alias(personal, "actor_of");
-export const reasonOf = alias(personal, "reason_of");
-
 /** The one select of events: add `where`, `orderBy` and `limit`, then read each row with `toStored`. */
 export function selectStored(db: Queryable) {
   return db
@@ -33,12 +29,11 @@ export function selectStored(db: Queryable) {
       seq: events.seq,
       hash: events.hash,
       body: events.body,
-      actor: actorOf.value,
-      reason: reasonOf.value,
+      actor: personal.actor,
+      reason: personal.reason,
     })
     .from(events)
-    .leftJoin(actorOf, and(eq(actorOf.eventId, events.id), eq(actorOf.field, "actor")))
-    .leftJoin(reasonOf, and(eq(reasonOf.eventId, events.id), eq(reasonOf.field, "reason")));
+    .leftJoin(personal, eq(personal.seq, events.seq));
 }
 
 export type StoredRow = Awaited<ReturnType<typeof selectStored>>[number];

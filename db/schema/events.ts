@@ -1,4 +1,4 @@
-import { bigint, boolean, integer, pgTable, primaryKey, text, timestamp, uuid } from "drizzle-orm/pg-core";
+import { bigint, boolean, integer, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
 import { bytea } from "./columns.ts";
 
 /** The event log (migrations/0001-event-log.sql). Written by the function `append_batch` alone, never changed. */
@@ -27,14 +27,14 @@ export const head = pgTable("head", {
   hash: bytea().notNull(),
 });
 
-/** What people may ask to have erased; the event's body holds only sha256(salt ‖ value) of it. */
-export const personal = pgTable(
-  "personal",
-  {
-    eventId: uuid("event_id").notNull(),
-    field: text({ enum: ["actor", "reason"] }).notNull(),
-    salt: bytea().notNull(),
-    value: text().notNull(),
-  },
-  (table) => [primaryKey({ columns: [table.eventId, table.field] })],
-);
+/**
+ * What people may ask to have erased, a row beside each event; its body holds only sha256(salt ‖ value) of it. A value
+ * that was erased has no salt either.
+ */
+export const personal = pgTable("personal", {
+  seq: bigint({ mode: "number" }).primaryKey(),
+  actor: text(),
+  actorSalt: bytea("actor_salt"),
+  reason: text(),
+  reasonSalt: bytea("reason_salt"),
+});

@@ -96,6 +96,31 @@ describe("appending", () => {
     ]);
   });
 
+  test("events of a command are stored in their places, whatever came of the commands before it in the batch", async () => {
+    await using log = await freshLog(server.url);
+    const known = newEvent();
+    await appendAll(log.appender, "known", [known]);
+    const [a, b] = [newEvent({ actor: "a" }), newEvent({ actor: "b" })];
+    const verdicts = await Promise.all([
+      log.appender.append({ stream: "never", expected: 4, events: [newEvent(), newEvent()] }),
+      log.appender.append({ stream: "never", expected: 0, events: [a] }),
+      log.appender.append({ stream: "known", expected: 0, events: [known] }),
+      log.appender.append({ stream: "never", expected: 1, events: [b] }),
+    ]);
+    expect(verdicts).toEqual([
+      { outcome: "conflict", actual: 0 },
+      { outcome: "stored", seqs: [2], version: 1, repeated: false },
+      { outcome: "stored", seqs: [1], version: 1, repeated: true },
+      { outcome: "stored", seqs: [3], version: 2, repeated: false },
+    ]);
+    const stored = await collect(readStream(log.database.db, "never"));
+    expect(stored.map(({ id, meta }) => [id, meta.actor])).toEqual([
+      [a.id, "a"],
+      [b.id, "b"],
+    ]);
+    expect(await verify(log.database.db)).toMatchObject({ ok: true, events: 3 });
+  });
+
   test("an event that Postgres refuses fails its own command and no neighbour", async () => {
     await using log = await freshLog(server.url);
     await log.database.sql`alter table events add constraint no_bomb check (type <> 'Bomb')`;

@@ -4,12 +4,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { connect } from "@sluice/db/connect";
+import { prepareEvent } from "@sluice/db/log/event-body";
+import { readAll } from "@sluice/db/log/read";
+import { saltSource } from "@sluice/db/log/salts";
+import { verify } from "@sluice/db/log/verify";
 import { migrate } from "@sluice/db/migrate";
 import { type PostgresServer, startPostgres } from "@sluice/infra/fixtures/postgres";
 import { is } from "drizzle-orm";
 import { getTableConfig, PgTable } from "drizzle-orm/pg-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { freshLog } from "./log-fixture.ts";
+import { collect, freshLog, newEvent } from "./log-fixture.ts";
 
 let server: PostgresServer;
 let directory: string;
@@ -100,6 +104,41 @@ test("every drizzle table has the columns that the migrations make, and the othe
      where c.relnamespace = ${log.database.schema}::regnamespace and c.relkind = 'r' and a.attnum > 0
        and not a.attisdropped and c.relname <> 'migrations'`;
   expect(actual.map(({ line }) => line).sort()).toEqual(declared.sort());
+});
+
+test("a log with two rows of personal data beside an event keeps what it holds, and what was erased stays so", async () => {
+  const schema = newSchema();
+  await using database = await connect(server.url, { schema });
+  const { sql, db } = database;
+  const older = await mkdtemp(join(tmpdir(), "sluice-migrations-"));
+  try {
+    for (const name of await readdir(workspace("migrations")))
+      if (name < "0130") await cp(join(workspace("migrations"), name), join(older, name));
+    await migrate(database, { directory: older });
+    const newSalt = saltSource();
+    const written = ["ada", "bob", "carol"].map((actor, n) =>
+      prepareEvent(newEvent({ actor, reason: `reason ${n}` }), "a", n + 1, newSalt),
+    );
+    await sql`
+      select from append_batch(
+        ${["a"]}::text[], ${[0]}::bigint[], ${[written.length]}::integer[], ${written.map(({ body }) => body)}::text[],
+        ${written.map(({ actor }) => actor.value)}::text[],
+        ${written.map(({ actor }) => actor.salt)}::text[],
+        ${written.map(({ reason }) => reason.value)}::text[],
+        ${written.map(({ reason }) => reason.salt)}::text[])`;
+    await sql`delete from personal using events where event_id = id and seq = 2`;
+    await migrate(database);
+    expect(await verify(db)).toMatchObject({ ok: true, events: 3 });
+    const kept = (await collect(readAll(db))).map(({ meta }) => [meta.actor, meta.reason]);
+    expect(kept).toEqual([
+      ["ada", "reason 0"],
+      [null, null],
+      ["carol", "reason 2"],
+    ]);
+  } finally {
+    await sql`drop schema if exists ${sql(schema)} cascade`;
+    await rm(older, { recursive: true });
+  }
 });
 
 test("a schema name that could be anything else is refused", async () => {
