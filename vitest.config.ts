@@ -13,6 +13,6 @@ function project(name: string, timeoutMs: number) {
 
 export default defineConfig({
   test: {
-    projects: [project("unit", 10_000), project("int", 60_000), project("e2e", 180_000)],
+    projects: [project("unit", 60_000), project("int", 60_000), project("e2e", 180_000)],
   },
 });
