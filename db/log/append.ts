@@ -20,8 +20,8 @@ import { saltSource } from "./salts.ts";
  * How: one batch is in flight per process; what arrives meanwhile makes the next one. A batch is one call of
  * `append_batch`, one round trip. The next batch is sent before the callers of the last one are answered, and of many
  * commands only half go into a batch: so callers make their next commands while Postgres is busy with the other half,
- * instead of each side waiting for the other (32 callers: a third more per second). When the connection breaks or hangs, its commands go back to the front of the
- * queue and are sent again (promise 3 makes that harmless) until they are decided or their time is up.
+ * instead of each side waiting for the other. When the connection breaks or hangs, its commands go back to the front
+ * of the queue and are sent again (promise 3 makes that harmless) until they are decided or their time is up.
  *
  * Never: hold the head row from Node; send a second batch while the first is undecided on a live connection;
  * give an event a new id when sending it again.
