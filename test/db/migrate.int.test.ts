@@ -128,7 +128,7 @@ test("a log with two rows of personal data beside an event keeps what it holds, 
         ${written.map(({ reason }) => reason.salt)}::text[])`;
     await sql`delete from personal using events where event_id = id and seq = 2`;
     await migrate(database);
-    expect(await verify(db)).toMatchObject({ ok: true, events: 3 });
+    expect(await verify(db)).toMatchObject({ events: 3, findings: [] });
     const kept = (await collect(readAll(db))).map(({ meta }) => [meta.actor, meta.reason]);
     expect(kept).toEqual([
       ["ada", "reason 0"],

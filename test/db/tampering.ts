@@ -74,5 +74,6 @@ export function cutOff(last: number): string[] {
   return [
     `delete from events where seq > ${last}`,
     `update head set seq = ${last}, hash = (select hash from events where seq = ${last})`,
+    `delete from personal where seq > ${last}`,
   ];
 }
