@@ -3,7 +3,7 @@ import type { Database, Tx } from "../connect.ts";
 import { readPage } from "../log/read.ts";
 import type { StoredEvent } from "../log/stored-event.ts";
 import { lockCheckpoint, moveCheckpoint, readCheckpoint } from "../projections/checkpoint.ts";
-import { termsOf } from "./terms.ts";
+import { type Indexed, termsOf } from "./terms.ts";
 
 /**
  * The history's index: which term stands in which events, by blocks of the log.
@@ -14,19 +14,19 @@ import { termsOf } from "./terms.ts";
  * 3. Nothing waits for it, and no append touches it.
  */
 export const EVENTS_PER_BLOCK = 1024;
-const CHECKPOINT = "history";
+export const HISTORY = "history";
 const BLOCKS_AT_ONCE = 16;
 
 /** How many events are in blocks. */
 export function readFilled(database: Pick<Database, "db">): Promise<number> {
-  return readCheckpoint(database.db, CHECKPOINT);
+  return readCheckpoint(database.db, HISTORY);
 }
 
 /** Writes every block that is complete. */
 export async function fillBlocks(database: Pick<Database, "db">, signal?: AbortSignal): Promise<void> {
   for (let full = true; full && !signal?.aborted; ) {
     full = await database.db.transaction(async (tx) => {
-      let position = await lockCheckpoint(tx, CHECKPOINT);
+      let position = await lockCheckpoint(tx, HISTORY);
       const begun = position;
       for (let count = 0; count < BLOCKS_AT_ONCE; count += 1) {
         const page = await readPage(tx, position, EVENTS_PER_BLOCK);
@@ -34,7 +34,7 @@ export async function fillBlocks(database: Pick<Database, "db">, signal?: AbortS
         await writeBlock(tx, blockOf(position + 1), page);
         position += EVENTS_PER_BLOCK;
       }
-      if (position > begun) await moveCheckpoint(tx, CHECKPOINT, position);
+      if (position > begun) await moveCheckpoint(tx, HISTORY, position);
       return position - begun === BLOCKS_AT_ONCE * EVENTS_PER_BLOCK;
     });
   }
@@ -42,7 +42,7 @@ export async function fillBlocks(database: Pick<Database, "db">, signal?: AbortS
 
 /** Writes blocks anew whose events have lost what was erased; the events may be in none yet. */
 export async function refillBlocks(tx: Tx, seqs: readonly number[]): Promise<void> {
-  const filled = await lockCheckpoint(tx, CHECKPOINT);
+  const filled = await lockCheckpoint(tx, HISTORY);
   for (const block of new Set(seqs.filter((seq) => seq <= filled).map(blockOf))) {
     await tx.execute(sql`delete from history_terms where block = ${block}`);
     await tx.execute(sql`delete from history_blocks where block = ${block}`);
@@ -56,6 +56,23 @@ export function blockOf(seq: number): number {
 
 /** One statement for any number of terms: they travel as one JSON text. */
 async function writeBlock(tx: Tx, block: number, events: readonly StoredEvent[]): Promise<void> {
+  const { terms, firstAt, lastAt } = indexBlock(events);
+  const rows = [...terms].map(([t, places]) => ({ t, p: places.toString("hex") }));
+  await tx.execute(sql`
+    insert into history_terms (term, block, places)
+    select r.t, ${block}, decode(r.p, 'hex')
+      from json_to_recordset(${JSON.stringify(rows)}::text::json) as r(t text, p text)`);
+  await tx.execute(sql`
+    insert into history_blocks (block, first_at, last_at)
+    values (${block}, ${firstAt}::text::timestamptz, ${lastAt}::text::timestamptz)`);
+}
+
+/** What a block's rows say, of its events in their order. */
+export function indexBlock(events: readonly Indexed[]): {
+  terms: Map<string, Buffer>;
+  firstAt: string;
+  lastAt: string;
+} {
   const places = new Map<string, number[]>();
   for (const [place, event] of events.entries()) {
     for (const term of termsOf(event)) {
@@ -64,21 +81,18 @@ async function writeBlock(tx: Tx, block: number, events: readonly StoredEvent[])
       else places.set(term, [place]);
     }
   }
-  const rows = [...places].map(([term, its]) => ({ t: term, p: writePlaces(its) }));
-  await tx.execute(sql`
-    insert into history_terms (term, block, places)
-    select r.t, ${block}, decode(r.p, 'hex')
-      from json_to_recordset(${JSON.stringify(rows)}::text::json) as r(t text, p text)`);
   const times = events.map(({ meta }) => meta.at).sort();
-  await tx.execute(sql`
-    insert into history_blocks (block, first_at, last_at)
-    values (${block}, ${times[0]}::text::timestamptz, ${times.at(-1)}::text::timestamptz)`);
+  return {
+    terms: new Map([...places].map(([term, its]) => [term, writePlaces(its)])),
+    firstAt: times[0] ?? "",
+    lastAt: times.at(-1) ?? "",
+  };
 }
 
-function writePlaces(places: readonly number[]): string {
+function writePlaces(places: readonly number[]): Buffer {
   const bytes = Buffer.alloc(places.length * 2);
   for (const [index, place] of places.entries()) bytes.writeUInt16BE(place, index * 2);
-  return bytes.toString("hex");
+  return bytes;
 }
 
 /** Ascending, each from 0 to the block's last. */

@@ -5,8 +5,8 @@ import type { StoredEvent } from "../log/stored-event.ts";
  * What an event is found by: its keys, type, actor, correlation, and every word of its texts.
  *
  * A word is a run of letters and digits, as they are written (`dport`, `443`), and also a longer run with the signs in
- * it that names and addresses have (`203.0.113.7`, `web-edge`, `2001:db8`). Case doesn't count. Of an event's data only
- * texts have words: numbers such as milliseconds are nothing that people search for.
+ * it that names and addresses have (`203.0.113.7`, `web-edge`, `2001:db8`). Case doesn't count. What people don't search
+ * for has no words: numbers such as milliseconds, times, a text's own digest, the parts of an address.
  */
 export type TermKind = (typeof KEYS)[number] | "type" | "actor" | "correlation";
 
@@ -14,7 +14,9 @@ export function term(kind: TermKind, name: string): string {
   return `${kind}:${name}`;
 }
 
-export function termsOf({ type, keys, meta, data }: StoredEvent): Set<string> {
+export type Indexed = Pick<StoredEvent, "type" | "keys" | "meta" | "data">;
+
+export function termsOf({ type, keys, meta, data }: Indexed): Set<string> {
   const terms = new Set([term("type", type), term("correlation", meta.correlation)]);
   for (const key of KEYS) {
     const name = keys[key];
@@ -34,12 +36,19 @@ export function wordsOfQuestion(text: string): string[] {
 
 const RUN = /[\p{L}\p{N}._:-]+/gu;
 const PART = /[\p{L}\p{N}]+/gu;
+const SIGN = /[._:-]/;
 const LONGEST = 100;
 
+const WORDLESS = new Set(["digest", "previous", "tokenHash", "publicKey", "natsKey"]);
+const TIME = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
+const ADDRESS = /^[0-9a-f]*[.:][0-9a-f.:]*$/i;
+
 function addWordsOf(terms: Set<string>, value: unknown): void {
-  if (typeof value === "string") addWords(terms, value);
-  else if (typeof value === "object" && value !== null)
-    for (const one of Object.values(value)) addWordsOf(terms, one);
+  if (typeof value === "string") {
+    if (!TIME.test(value)) addWords(terms, value);
+  } else if (typeof value === "object" && value !== null) {
+    for (const [name, one] of Object.entries(value)) if (!WORDLESS.has(name)) addWordsOf(terms, one);
+  }
 }
 
 function addWords(terms: Set<string>, text: string): void {
@@ -47,14 +56,14 @@ function addWords(terms: Set<string>, text: string): void {
     const whole = trimmed(run);
     if (whole === "") continue;
     terms.add(wordTerm(whole));
-    const parts = whole.match(PART) ?? [];
-    if (parts.length > 1) for (const part of parts) terms.add(wordTerm(part));
+    if (!SIGN.test(whole) || ADDRESS.test(whole)) continue;
+    for (const part of whole.match(PART) ?? []) terms.add(wordTerm(part));
   }
 }
 
 /** Without the signs around it: a full stop, the dashes of an option. */
 function trimmed(run: string): string {
-  return run.replace(/^[._:-]+|[._:-]+$/g, "");
+  return SIGN.test(run[0] ?? "") || SIGN.test(run.at(-1) ?? "") ? run.replace(/^[._:-]+|[._:-]+$/g, "") : run;
 }
 
 function wordTerm(word: string): string {

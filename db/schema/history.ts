@@ -1,7 +1,5 @@
-import { customType, integer, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
-import { isoTime } from "./columns.ts";
-
-const bytea = customType<{ data: Buffer; driverData: Buffer }>({ dataType: () => "bytea" });
+import { integer, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
+import { bytea, isoTime } from "./columns.ts";
 
 /** Which events of a block a term stands in (db/history/terms.ts). */
 export const historyTermTable = pgTable(

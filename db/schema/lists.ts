@@ -33,3 +33,16 @@ export const listRevisionTable = pgTable(
   },
   (table) => [primaryKey({ columns: [table.list, table.rev] })],
 );
+
+/** Which entries a list had, from one rev on and before another. */
+export const listSpanTable = pgTable(
+  "list_spans",
+  {
+    list: text().notNull(),
+    entry: text().notNull(),
+    sinceRev: integer("since_rev").notNull(),
+    untilRev: integer("until_rev"),
+    until: isoTime(),
+  },
+  (table) => [primaryKey({ columns: [table.list, table.entry, table.sinceRev] })],
+);

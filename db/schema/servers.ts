@@ -1,6 +1,6 @@
 import type { Facts } from "@sluice/proto/manifest/facts";
 import type { Pulse } from "@sluice/proto/wire/report";
-import { jsonb, pgTable, text } from "drizzle-orm/pg-core";
+import { bigint, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import { isoTime } from "./columns.ts";
 
 export const serverTable = pgTable("servers", {
@@ -13,6 +13,18 @@ export const serverTable = pgTable("servers", {
   pausedUntil: isoTime("paused_until"),
   uninstalledAt: isoTime("uninstalled_at"),
 });
+
+/** Its labels from each change of them on. */
+export const serverLabelTable = pgTable(
+  "server_labels",
+  {
+    server: text().notNull(),
+    seq: bigint({ mode: "number" }).notNull(),
+    at: isoTime().notNull(),
+    labels: jsonb().$type<Record<string, string>>().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.server, table.seq] })],
+);
 
 export const factsTable = pgTable("facts", {
   digest: text().primaryKey(),

@@ -93,6 +93,21 @@ export const diffPolicyView = z.strictObject({
 });
 export type DiffPolicyView = z.infer<typeof diffPolicyView>;
 
+/** The newest revision unless said. */
+export const blamePolicyInput = z.strictObject({
+  policy: entityName,
+  revision: z.int().min(1).optional(),
+});
+/** Each line with the revision that it came with: a rule that only changed its place, or whose chain got a new name, is the same. */
+export const blamePolicyView = z.strictObject({
+  policy: z.string(),
+  revision: z.int(),
+  lines: z.array(
+    z.strictObject({ line: z.int(), text: z.string(), revision: z.int(), revised: decidedView }),
+  ),
+});
+export type BlamePolicyView = z.infer<typeof blamePolicyView>;
+
 export const listAssignmentsInput = z
   .strictObject({ server: entityName.optional(), policy: entityName.optional() })
   .prefault({});

@@ -203,6 +203,8 @@ export const policyDocument = z.strictObject({
    * on its servers as others made it, and nothing is done before it is adopted. Absent: its rules do what they say
    */
   mode: z.enum(["observe", "imported"]).optional(),
+  /** commands on the policy are refused without one */
+  reason: z.literal("required").optional(),
   sets: z.array(policySetDocument),
   firewall: z.strictObject({
     /** what happens to a packet that no rule decided, in the hook's tail */

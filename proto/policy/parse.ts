@@ -43,6 +43,7 @@ const SHAPE = {
   vars: "nested",
   order: withDefault(integer(-10_000, 10_000), 100),
   mode: optional(oneOf(["observe", "enforce", "imported"])),
+  reason: optional(oneOf(["required", "optional"])),
   sets: "nested",
   firewall: "nested",
   blocks: "nested",
@@ -103,7 +104,7 @@ function readPolicy(reader: Reader, root: SourceNode): PolicyDocument | undefine
     takeover: readTakeover(reader, part("takeover"), vars),
   };
   if (fields === undefined || targets === undefined) return undefined;
-  const { policy, description, order, mode, drift, deadline } = fields;
+  const { policy, description, order, mode, reason, drift, deadline } = fields;
   const document: PolicyDocument = {
     policy,
     description,
@@ -111,6 +112,7 @@ function readPolicy(reader: Reader, root: SourceNode): PolicyDocument | undefine
     vars: Object.fromEntries([...vars].map(([name, { document }]) => [name, document])),
     order,
     ...(mode !== undefined && mode !== "enforce" && { mode }),
+    ...(reason === "required" && { reason }),
     ...rest,
     drift,
     deadlineMs: deadline,

@@ -33,6 +33,7 @@ function recorded({ json = false, width }: { json?: boolean; width?: number } = 
     out: (line) => void out.push(line),
     err: (line) => void err.push(line),
     status: () => undefined,
+    taken: async () => undefined,
     paint: (color, text) => (color === "red" ? `\u001b[31m${text}\u001b[39m` : text),
   };
   return { terminal, out, err };

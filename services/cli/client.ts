@@ -32,7 +32,7 @@ export function createClient({ url, token }: Context): Client {
 }
 
 /** What fails before control itself answers says where it was looked for, and why it isn't there. */
-async function fetchFromControl(
+export async function fetchFromControl(
   control: string,
   input: Parameters<typeof fetch>[0],
   init: Parameters<typeof fetch>[1],

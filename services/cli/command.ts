@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { askForReason } from "./ask-for-reason.ts";
 import { type Client, createClient } from "./client.ts";
 import { type Context, findContext } from "./context.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
@@ -30,7 +31,12 @@ export function action<Arguments extends unknown[]>(
     const options: GlobalOptions = command.optsWithGlobals();
     const terminal = createTerminal({ out: process.stdout, err: process.stderr }, options.json === true);
     try {
-      const code = await run(createInvocation(options, terminal), ...(given.slice(0, -1) as Arguments));
+      const invocation = createInvocation(options, terminal);
+      const words = given.slice(0, -1) as Arguments;
+      const code = await run(invocation, ...words).catch(async (error: unknown) => {
+        if (!(await askForReason(error, words.at(-1), terminal))) throw error;
+        return await run(invocation, ...words);
+      });
       process.exitCode = code ?? EXIT.done;
     } catch (error) {
       process.exitCode = reportFailure(terminal, error);

@@ -1,9 +1,12 @@
+import { once } from "node:events";
 import { styleText } from "node:util";
 
 /** Where a command writes: results on `out`, progress and errors on `err`. Colour only where a person looks. */
 export interface Terminal {
   /** one line of a result */
   out(line: string): void;
+  /** returns when what was written has been taken: for results that don't end soon */
+  taken(): Promise<void>;
   /** one line of progress or of an error */
   err(line: string): void;
   /** the line that is being redrawn on a terminal; nothing elsewhere */
@@ -36,6 +39,9 @@ export function createTerminal(
     out(line) {
       clear();
       out.write(`${line}\n`);
+    },
+    async taken() {
+      if (out.writableNeedDrain) await once(out, "drain");
     },
     err(line) {
       clear();

@@ -1,4 +1,10 @@
-import { auditAtView, auditLogView } from "@sluice/proto/api/audit";
+import {
+  auditAtView,
+  auditDiffView,
+  auditLogView,
+  auditTimelineView,
+  auditWhyView,
+} from "@sluice/proto/api/audit";
 import { driftView, repairDriftView, showDriftView } from "@sluice/proto/api/drift";
 import { explainView } from "@sluice/proto/api/explain";
 import { createTokenView, fleetView, tokenRowView } from "@sluice/proto/api/fleet";
@@ -8,6 +14,7 @@ import { changeListView, listRowView, listView, retireListView } from "@sluice/p
 import { planRowView, planView } from "@sluice/proto/api/plans";
 import {
   applyPoliciesView,
+  blamePolicyView,
   diffPolicyView,
   lintPoliciesView,
   policyHistoryView,
@@ -36,6 +43,7 @@ export const VIEWS = {
   "policy show": policyView,
   "policy history": policyHistoryView,
   "policy hits": policyHitsView,
+  "policy blame": blamePolicyView,
   "policy diff": diffPolicyView,
   "policy retire": retirePolicyView,
   import: importView,
@@ -62,6 +70,9 @@ export const VIEWS = {
   "list retire": retireListView,
   "audit log": auditLogView,
   "audit at": auditAtView,
+  "audit diff": auditDiffView,
+  "audit timeline": auditTimelineView,
+  "audit why": auditWhyView,
   "audit verify": auditVerifyView,
   "audit export": auditExportView,
   "audit check": auditCheckView,

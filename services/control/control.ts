@@ -1,6 +1,7 @@
 import type { Database } from "@sluice/db/connect";
 import { Appender } from "@sluice/db/log/append";
 import { control } from "@sluice/db/projections/control";
+import { past } from "@sluice/db/projections/past";
 import { Projector } from "@sluice/db/projections/projector";
 import { type SigningKey, signMessage } from "@sluice/proto/base/sign";
 import { upcast } from "@sluice/proto/events/upcast";
@@ -99,7 +100,10 @@ async function startOn(database: Database, options: ControlOptions): Promise<Con
   });
   await projector.catchUp();
   const { link, ...rest } = await createServices(database, options, { signingKey, authority });
-  const services: Services = { ...rest, link, appender, projections: projector };
+  const services: Services = {
+    ...{ ...rest, link, appender, projections: projector },
+    past: new Projector(database, { projections: [past], upcast, log }),
+  };
   const publishers = [
     createDesiredPublisher(services),
     createListPublisher(services),
@@ -135,7 +139,7 @@ async function createServices(
   database: Database,
   options: ControlOptions,
   { signingKey, authority }: { signingKey: SigningKey; authority: Authority | undefined },
-): Promise<Omit<Services, "link" | "appender" | "projections"> & { link: LateLink }> {
+): Promise<Omit<Services, "link" | "appender" | "projections" | "past"> & { link: LateLink }> {
   const { log = SILENT, clock = { now: () => new Date() }, agentEndpoints = [] } = options;
   const login = { urls: options.natsUrls, authority };
   const openLink =

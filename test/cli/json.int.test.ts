@@ -208,6 +208,20 @@ test("tokens", async () => {
   expect((await sluice.error(["server", "ls"], { token })).code).toBe("UNAUTHENTICATED");
 });
 
+test("the history's answers: a timeline, a difference, a policy's lines, and why a rule stands there", async () => {
+  const { events } = await sluice.json("audit log", ["--policy", "door", "--type", "PolicyRevised"]);
+  const second = events.at(-2)?.at ?? "";
+  const [first] = (await sluice.json("audit timeline", ["server-1", "--limit", "1000"])).entries.slice(-1);
+  expect(first).toMatchObject({ kind: "server", what: "server-1 was added" });
+  const diff = await sluice.json("audit diff", [first?.at ?? "", second, "--policy", "door"]);
+  expect(diff).toMatchObject({ policy: { policy: "door", to: 2 } });
+  const { lines } = await sluice.json("policy blame", ["door"]);
+  expect(lines.some(({ text, revision }) => text.includes("--ctstate") && revision === 1)).toBe(true);
+  const rule = lines.find(({ text }) => text.includes("--ctstate"))?.text.replace(/^ *- /, "") ?? "";
+  const why = ["--server", "server-1", "--rule", rule];
+  expect(await sluice.json("audit why", why)).toMatchObject({ policy: "door", since: { revision: 1 } });
+});
+
 test("the audit history: filtered, paged, as of a time, and proven whole", async () => {
   const all = await sluice.json("audit log", ["--policy", "door"]);
   const revised = await sluice.json("audit log", [

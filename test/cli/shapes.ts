@@ -2,7 +2,15 @@ import { exported } from "@sluice/agents/run/export";
 import { status } from "@sluice/agents/run/local-protocol";
 import { issue, paused } from "@sluice/agents/state/schemas";
 import { VIEWS } from "@sluice/cli/views";
-import { auditAtView, auditEventView, auditLogView } from "@sluice/proto/api/audit";
+import {
+  auditAtView,
+  auditCause,
+  auditDiffView,
+  auditEventView,
+  auditLogView,
+  auditTimelineView,
+  auditWhyView,
+} from "@sluice/proto/api/audit";
 import { assignedView, decidedView } from "@sluice/proto/api/common";
 import { driftView, repairDriftView, showDriftView } from "@sluice/proto/api/drift";
 import { errorView, placeView, problemView } from "@sluice/proto/api/error";
@@ -15,6 +23,7 @@ import { planAnswerView, planRowView, planView } from "@sluice/proto/api/plans";
 import {
   applyPoliciesView,
   assignmentView,
+  blamePolicyView,
   diffPolicyView,
   lintPoliciesView,
   policyHistoryView,
@@ -49,6 +58,7 @@ export const SHAPES = {
   policyRow: policyRowView,
   policy: policyView,
   policyRevision: policyHistoryView.element,
+  blamePolicy: blamePolicyView,
   diffPolicy: diffPolicyView,
   retirePolicy: retirePolicyView,
   policyHits: policyHitsView,
@@ -71,6 +81,10 @@ export const SHAPES = {
   auditLog: auditLogView,
   auditEvent: auditEventView,
   auditAt: auditAtView,
+  auditDiff: auditDiffView,
+  auditTimeline: auditTimelineView,
+  auditWhy: auditWhyView,
+  auditCause,
   auditVerify: auditVerifyView,
   auditExport: auditExportView,
   auditCheck: auditCheckView,

@@ -2,9 +2,10 @@ import type { AuditEventView } from "@sluice/proto/api/audit";
 import { EVENT_TYPES } from "@sluice/proto/events/event";
 import { type Command, InvalidArgumentError } from "commander";
 import { countArgument, nameArgument, pageArgument, TIME_HELP, timeArgument } from "../arguments.ts";
-import { action, print } from "../command.ts";
+import { action, type Invocation, print } from "../command.ts";
 import { type Column, table } from "../render/table.ts";
 import { exactTime } from "../render/text.ts";
+import { streamAuditLog } from "../stream-audit-log.ts";
 import type { Terminal } from "../terminal.ts";
 
 interface LogOptions {
@@ -20,6 +21,8 @@ interface LogOptions {
   text?: string;
   limit: number;
   before?: number;
+  cursor?: string;
+  all: boolean;
 }
 
 export function addAuditLog(audit: Command): void {
@@ -41,16 +44,37 @@ export function addAuditLog(audit: Command): void {
         'all of these stand in the event, its actor or its reason; a phrase in "quotes" as it is',
       )
       .option("--before <seq>", "the page before this event", countArgument)
-      .option("--limit <n>", "how many", pageArgument, 50),
-    async ({ client, terminal }, options: LogOptions) => {
-      const { type, ...rest } = options;
-      const view = await client.audit.log.query({ ...rest, ...(type.length > 0 ? { types: type } : {}) });
-      print(terminal, view, () =>
-        table(terminal, { none: "no events", rows: view.events, columns: eventColumns(terminal) }),
-      );
-      if (view.next !== undefined && !terminal.json) terminal.err(`more with --before ${view.next}`);
+      .option("--cursor <cursor>", "the next page of the same question")
+      .option("--limit <n>", "how many", pageArgument, 50)
+      .option("--all", "all of them, a line each as they come; with --json as NDJSON", false),
+    async (invocation, { all, type, ...rest }: LogOptions) => {
+      const question = { ...rest, ...(type.length > 0 ? { types: type } : {}) };
+      if (all) await printAll(invocation, question);
+      else await printPage(invocation, question);
     },
   );
+}
+
+type Question = Omit<LogOptions, "all" | "type"> & { types?: string[] };
+
+async function printPage({ client, terminal }: Invocation, question: Question): Promise<void> {
+  const view = await client.audit.log.query(question);
+  print(terminal, view, () =>
+    table(terminal, { none: "no events", rows: view.events, columns: eventColumns(terminal) }),
+  );
+  if (view.cursor !== undefined && !terminal.json) terminal.err(`more with --cursor ${view.cursor}`);
+}
+
+async function printAll({ context, terminal, signal }: Invocation, question: Question): Promise<void> {
+  const { limit: _, before: __, cursor: ___, ...filter } = question;
+  for await (const line of streamAuditLog(context, filter, signal)) {
+    await terminal.taken();
+    terminal.out(terminal.json ? line : eventLine(JSON.parse(line)));
+  }
+}
+
+function eventLine({ seq, at, actor, summary, reason }: AuditEventView): string {
+  return `${seq}  ${exactTime(at)}  ${actor}  ${summary}${reason === "" ? "" : `  (${reason})`}`;
 }
 
 export function typeArgument(text: string, before: readonly string[] = []): string[] {
@@ -71,7 +95,7 @@ function eventColumns(terminal: Terminal): Column<AuditEventView>[] {
 }
 
 /** On a terminal today's events without the date. */
-function shortTime(terminal: Terminal, iso: string): string {
+export function shortTime(terminal: Terminal, iso: string): string {
   const exact = exactTime(iso);
   const today = exactTime(terminal.now().toISOString()).slice(0, 10);
   return terminal.width !== undefined && exact.startsWith(today) ? exact.slice(11) : exact;

@@ -5,8 +5,10 @@ import { collect, diffFromArgument, nameArgument, revisionArgument } from "../ar
 import { action, print, withExamples, withReason } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import { readPolicyFiles } from "../files.ts";
+import { paintDiff } from "../render/paint-diff.ts";
 import { table } from "../render/table.ts";
 import { counted, exactTime, labelsText, timeText } from "../render/text.ts";
+import { addPolicyBlame } from "./policy-blame.ts";
 import { addPolicyHits } from "./policy-hits.ts";
 
 interface ApplyOptions {
@@ -27,6 +29,7 @@ export function addPolicyCommands(program: Command): void {
       'sluice policy apply -f policies/ --reason "open 443"',
       "sluice policy apply -f policies/ --prune --dry-run     what would be stored and retired",
       "sluice policy diff web-edge                            what the newest revision changed",
+      "sluice policy blame web-edge                           which revision each line came with, and why",
       "sluice policy hits web-edge                            which rules match, which are unused",
       "sluice policy show web-edge --revision 2 > old.yaml",
     ],
@@ -147,6 +150,7 @@ export function addPolicyCommands(program: Command): void {
   );
 
   addPolicyHits(policy);
+  addPolicyBlame(policy);
 
   action(
     policy
@@ -201,10 +205,4 @@ async function lint(files: readonly PolicyFile[]): Promise<LintPoliciesView> {
       : { file: name, problems: parsed.problems };
   });
   return { ok: linted.every(({ problems }) => problems.length === 0), files: linted };
-}
-
-function paintDiff(paint: (color: "green" | "red" | "cyan", text: string) => string, line: string): string {
-  if (line.startsWith("+")) return paint("green", line);
-  if (line.startsWith("-")) return paint("red", line);
-  return line.startsWith("@@") ? paint("cyan", line) : line;
 }

@@ -5,6 +5,7 @@ import { foundLines, hitsLines } from "./hits.ts";
 const terminal = {
   ...{ json: false, width: undefined, now: () => new Date("2026-03-01T14:02:00Z") },
   ...{ out: () => undefined, err: () => undefined, status: () => undefined },
+  taken: async () => undefined,
   paint: (_: unknown, text: string) => text,
 };
 

@@ -1,16 +1,29 @@
-import { auditAtInput, auditLogInput, auditTailInput } from "@sluice/proto/api/audit";
+import {
+  auditAtInput,
+  auditDiffInput,
+  auditLogInput,
+  auditTailInput,
+  auditTimelineInput,
+  auditWhyInput,
+} from "@sluice/proto/api/audit";
 import { auditBundleInput } from "@sluice/proto/api/proof";
 import { auditAt } from "../audit/at.ts";
 import { exportBundle } from "../audit/bundle.ts";
+import { auditDiff } from "../audit/diff.ts";
 import { auditLog } from "../audit/log.ts";
 import { tailLog } from "../audit/tail.ts";
+import { auditTimeline } from "../audit/timeline.ts";
 import { verifyLog } from "../audit/verify.ts";
 import { verifyAloud } from "../audit/verify-aloud.ts";
+import { auditWhy } from "../audit/why.ts";
 import { router, viewer } from "./trpc.ts";
 
 export const auditRouter = router({
   log: viewer.input(auditLogInput).query(({ ctx, input }) => auditLog(ctx, input)),
   at: viewer.input(auditAtInput).query(({ ctx, input }) => auditAt(ctx, input)),
+  diff: viewer.input(auditDiffInput).query(({ ctx, input }) => auditDiff(ctx, input)),
+  timeline: viewer.input(auditTimelineInput).query(({ ctx, input }) => auditTimeline(ctx, input)),
+  why: viewer.input(auditWhyInput).query(({ ctx, input }) => auditWhy(ctx, input)),
   verify: viewer.query(({ ctx }) => verifyLog(ctx)),
   bundle: viewer.input(auditBundleInput).query(({ ctx, input }) => exportBundle(ctx, input)),
   verifyAloud: viewer.subscription(({ ctx, signal }) => verifyAloud(ctx, signal ?? AbortSignal.timeout(0))),

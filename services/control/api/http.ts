@@ -1,11 +1,15 @@
 import { rm } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
+import { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { messageOf } from "@sluice/proto/base/errors";
+import { auditFilter } from "@sluice/proto/api/audit";
+import { messageOf, SluiceError } from "@sluice/proto/base/errors";
 import { enrolRequest } from "@sluice/proto/wire/enrol";
 import { type FastifyTRPCPluginOptions, fastifyTRPCPlugin } from "@trpc/server/adapters/fastify";
 import { sql } from "drizzle-orm";
 import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
+import { z } from "zod";
+import { asHistory, streamLog } from "../audit/log.ts";
 import type { Services } from "../context/services.ts";
 import { enrolServer } from "../servers/enrol.ts";
 import { whoHas } from "../tokens/tokens.ts";
@@ -82,6 +86,14 @@ async function createApp(services: Services, health: () => Health): Promise<Fast
       .send({ ok: postgres, epoch: services.epoch, postgres, ...health() });
   });
   app.post("/enrol", async (request) => enrolServer(services, enrolRequest.parse(request.body)));
+  app.get("/audit/log.ndjson", async (request, reply) => {
+    const { role } = await callOf(services, request, undefined);
+    if (role === undefined)
+      throw new SluiceError("UNAUTHENTICATED", "a token is needed: Authorization: Bearer TOKEN");
+    const filter = auditFilter.parse(filterOf(request.query));
+    asHistory(filter); // what is wrong with it is said before the first line
+    return reply.type("application/x-ndjson").send(Readable.from(linesOf(streamLog(services, filter))));
+  });
   app.setErrorHandler((thrown, request, reply) => {
     const error = asSluiceError(thrown);
     if (error.code === "INTERNAL") {
@@ -91,6 +103,16 @@ async function createApp(services: Services, health: () => Health): Promise<Fast
   });
   await app.ready();
   return app;
+}
+
+/** Of a query string: `type` may stand there more than once. */
+function filterOf(query: unknown): Record<string, unknown> {
+  const { type, ...rest } = z.record(z.string(), z.unknown()).parse(query);
+  return type === undefined ? rest : { ...rest, types: [type].flat() };
+}
+
+async function* linesOf(rows: AsyncIterable<object>): AsyncGenerator<string> {
+  for await (const row of rows) yield `${JSON.stringify(row)}\n`;
 }
 
 async function postgresAnswers({ database }: Services): Promise<boolean> {

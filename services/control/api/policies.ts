@@ -1,6 +1,7 @@
 import { policyHitsInput } from "@sluice/proto/api/hits";
 import {
   applyPoliciesInput,
+  blamePolicyInput,
   diffPolicyInput,
   lintPoliciesInput,
   listAssignmentsInput,
@@ -11,6 +12,7 @@ import {
 } from "@sluice/proto/api/policies";
 import { listAssignments } from "../assignments/ls.ts";
 import { policyHits } from "../hits/show.ts";
+import { blamePolicy } from "../policies/blame.ts";
 import { diffPolicy } from "../policies/diff.ts";
 import { policyHistory } from "../policies/history.ts";
 import { lintPolicies } from "../policies/lint.ts";
@@ -28,6 +30,7 @@ export const policiesRouter = router({
   ls: viewer.input(listPoliciesInput).query(({ ctx, input }) => listPolicies(ctx, input)),
   show: viewer.input(showPolicyInput).query(({ ctx, input }) => showPolicy(ctx, input)),
   history: viewer.input(policyHistoryInput).query(({ ctx, input }) => policyHistory(ctx, input)),
+  blame: viewer.input(blamePolicyInput).query(({ ctx, input }) => blamePolicy(ctx, input)),
   hits: viewer.input(policyHitsInput).query(({ ctx, input }) => policyHits(ctx, input)),
   diff: viewer.input(diffPolicyInput).query(({ ctx, input }) => diffPolicy(ctx, input)),
 });

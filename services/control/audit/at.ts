@@ -1,121 +1,114 @@
 import { queryHistory } from "@sluice/db/history/query";
-import { assignmentTable } from "@sluice/db/schema/assignments";
-import { events } from "@sluice/db/schema/events";
-import { listRevisionTable } from "@sluice/db/schema/lists";
+import { policyRevisionTable } from "@sluice/db/schema/policies";
 import type { AuditAtView, auditAtInput } from "@sluice/proto/api/audit";
 import { SluiceError } from "@sluice/proto/base/errors";
-import { upcast } from "@sluice/proto/events/upcast";
-import { and, desc, eq, lte, sql } from "drizzle-orm";
+import { and, desc, eq, lte } from "drizzle-orm";
 import type { z } from "zod";
 import type { Context } from "../context/services.ts";
-import { relabel } from "../servers/state.ts";
+import { listsNamedIn } from "../lists/named-in.ts";
+import { contentAt, type ListAt, listsAt } from "./lists-at.ts";
+import { serversAt } from "./servers-at.ts";
 
-type Row = typeof assignmentTable.$inferSelect;
-type Held = NonNullable<AuditAtView["servers"][number]["confirmed"]>;
+type Asking = Pick<Context, "database" | "documents" | "past">;
+type Asked = z.output<typeof auditAtInput>;
+type ServerAt = AuditAtView["servers"][number];
 
-/** What was in force at a time, for one server or all. */
-export async function auditAt(
-  ctx: Context,
-  { time: asked, server }: z.output<typeof auditAtInput>,
-): Promise<AuditAtView> {
-  const time = new Date(asked).toISOString();
-  const [seq, frozen, labels, decided, confirmed, lists] = await Promise.all([
-    newestAt(ctx, time),
-    frozenAt(ctx, time),
-    labelsAt(ctx, time, server),
-    assignmentsAt(ctx, server, lte(assignmentTable.at, time)),
-    assignmentsAt(
-      ctx,
-      server,
-      and(eq(assignmentTable.outcome, "confirmed"), lte(assignmentTable.outcomeAt, time)),
-    ),
-    listsAt(ctx, time),
-  ]);
-  if (server !== undefined && !labels.has(server)) {
-    throw new SluiceError("NOT_FOUND", `there was no server ${server} at ${time}`);
-  }
-  const servers = [...labels].map(([name, its]) => ({
-    server: name,
-    labels: its,
-    ...decidedView(decided.get(name)),
-    ...confirmedView(confirmed.get(name)),
-  }));
-  return { time, seq, frozen, servers, lists };
+const ENTRIES_OF_A_SERVER = 50;
+const ENTRIES_OF_A_LIST = 1_000;
+
+/** What was in force at a time, for one server, policy or list, or for the fleet. */
+export async function auditAt(ctx: Asking, input: Asked): Promise<AuditAtView> {
+  mustBeOne(input);
+  const time = new Date(input.time).toISOString();
+  const seq = await newestAt(ctx, time);
+  await ctx.past.waitFor(seq);
+  const frozen = await frozenAt(ctx, time);
+  const common = { time, seq, frozen };
+  if (input.list !== undefined) return { ...common, servers: [], ...(await listView(ctx, time, input)) };
+  const { limit } = input;
+  const policy = input.policy === undefined ? undefined : await policyAt(ctx, input.policy, time);
+  const found = await serversAt(ctx, time, { ...input, limit: limit === undefined ? undefined : limit + 1 });
+  if (input.server !== undefined && found.length === 0)
+    throw new SluiceError("NOT_FOUND", `there was no server ${input.server} at ${time}`);
+  const servers = found.slice(0, limit);
+  const more = found.length > servers.length ? servers.at(-1)?.server : undefined;
+  return {
+    ...common,
+    servers,
+    lists: await listsOf(ctx, time, input, servers),
+    ...(policy !== undefined && { policy }),
+    ...(more !== undefined && { next: more }),
+  };
 }
 
-function heldView({ epoch, generation, assigned, manifest }: Row, at: string): Held {
-  return { epoch, generation, assigned, manifest, at };
+function mustBeOne({ server, policy, list }: Asked): void {
+  if ([server, policy, list].filter((one) => one !== undefined).length < 2) return;
+  throw new SluiceError("INVALID", "one server, one policy or one list can be asked for, not two of them");
 }
 
-function decidedView(row: Row | undefined): Pick<AuditAtView["servers"][number], "decided"> {
-  if (row === undefined) return {};
-  const { at, actor, reason, cause } = row;
-  return { decided: { ...heldView(row, at), cause, by: { at, actor, reason } } };
+export async function newestAt({ database }: Pick<Context, "database">, to: string): Promise<number> {
+  const { rows } = await queryHistory(database, { to, limit: 1 });
+  return rows[0]?.seq ?? 0;
 }
 
-function confirmedView(row: Row | undefined): Pick<AuditAtView["servers"][number], "confirmed"> {
-  return row === undefined ? {} : { confirmed: heldView(row, row.outcomeAt ?? row.at) };
-}
-
-async function newestAt({ database }: Context, time: string): Promise<number> {
-  const [row] = await database.db
-    .select({ seq: sql<number>`coalesce(max(${events.seq}), 0)`.mapWith(Number) })
-    .from(events)
-    .where(lte(events.at, new Date(time)));
-  return row?.seq ?? 0;
-}
-
-async function frozenAt({ database }: Context, to: string): Promise<boolean> {
+async function frozenAt({ database }: Pick<Context, "database">, to: string): Promise<boolean> {
   const types = ["FleetFrozen", "FleetThawed"];
   const { rows } = await queryHistory(database, { types, to, limit: 1 });
   return rows[0]?.type === "FleetFrozen";
 }
 
-/** The newest generation of each server that fits, by server. */
-async function assignmentsAt(
-  { database }: Context,
-  server: string | undefined,
-  fits: ReturnType<typeof and>,
-): Promise<Map<string, Row>> {
-  const own = server === undefined ? undefined : eq(assignmentTable.server, server);
-  const rows = await database.db
-    .selectDistinctOn([assignmentTable.server])
-    .from(assignmentTable)
-    .where(and(own, fits))
-    .orderBy(assignmentTable.server, desc(assignmentTable.generation));
-  return new Map(rows.map((row) => [row.server, row]));
+/** Throws NOT_FOUND where there was none. */
+async function policyAt(
+  { database }: Pick<Context, "database">,
+  policy: string,
+  time: string,
+): Promise<NonNullable<AuditAtView["policy"]>> {
+  const [row] = await database.db
+    .select()
+    .from(policyRevisionTable)
+    .where(and(eq(policyRevisionTable.policy, policy), lte(policyRevisionTable.at, time)))
+    .orderBy(desc(policyRevisionTable.at), desc(policyRevisionTable.revision))
+    .limit(1);
+  if (row === undefined) throw new SluiceError("NOT_FOUND", `there was no policy ${policy} at ${time}`);
+  const { revision, digest, text, at, actor, reason } = row;
+  return { policy, revision, digest, text, revised: { at, actor, reason } };
 }
 
-async function listsAt({ database }: Context, time: string): Promise<AuditAtView["lists"]> {
-  const rows = await database.db
-    .selectDistinctOn([listRevisionTable.list])
-    .from(listRevisionTable)
-    .where(lte(listRevisionTable.at, time))
-    .orderBy(listRevisionTable.list, desc(listRevisionTable.rev));
-  return rows.map(({ list, rev, digest, entries }) => ({ list, rev, digest, entries }));
+async function listView(
+  ctx: Asking,
+  time: string,
+  { list = "", after, limit = ENTRIES_OF_A_LIST }: Asked,
+): Promise<Pick<AuditAtView, "lists" | "next">> {
+  const [found] = await listsAt(ctx, time, [list]);
+  if (found === undefined) throw new SluiceError("NOT_FOUND", `list ${list} had no content at ${time}`);
+  const entries = await contentAt(ctx, found, { after, limit: limit + 1 });
+  const content = entries.slice(0, limit);
+  const last = entries.length > limit ? content.at(-1)?.entry : undefined;
+  return { lists: [{ ...found, content }], ...(last !== undefined && { next: last }) };
 }
 
-/** Every server there was, with its labels then; from the log, where they are few. */
-async function labelsAt(
-  { database }: Context,
-  to: string,
-  server: string | undefined,
-): Promise<Map<string, Record<string, string>>> {
-  const labels = new Map<string, Record<string, string>>();
-  const types = ["ServerAdded", "ServerLabelled"];
-  const pages = [];
-  for (let before: number | undefined; ; ) {
-    const { rows, next } = await queryHistory(database, { types, server, to, before, limit: 1_000 });
-    pages.push(...rows);
-    if (next === undefined) break;
-    before = next;
+/** All; of a server and of a policy those that are named in what was held. */
+async function listsOf(
+  ctx: Asking,
+  time: string,
+  { server, policy }: Asked,
+  servers: readonly ServerAt[],
+): Promise<ListAt[]> {
+  if (server === undefined && policy === undefined) return await listsAt(ctx, time);
+  const held = servers
+    .flatMap(({ confirmed, decided }) => [...(confirmed?.assigned ?? []), ...(decided?.assigned ?? [])])
+    .filter((one) => policy === undefined || one.policy === policy);
+  const names = new Set<string>();
+  for (const key of new Set(held.map((one) => `${one.policy}@${one.revision}`))) {
+    const [name = "", revision] = key.split("@");
+    for (const list of listsNamedIn(await ctx.documents.of(ctx, name, Number(revision)))) names.add(list);
   }
-  for (const { type, schemaVersion, data } of pages.reverse()) {
-    const event = upcast(type, schemaVersion, data);
-    if (event?.type === "ServerAdded") labels.set(event.data.server, event.data.labels);
-    if (event?.type === "ServerLabelled") {
-      labels.set(event.data.server, relabel(labels.get(event.data.server) ?? {}, event.data));
-    }
-  }
-  return new Map([...labels].sort(([a], [b]) => (a < b ? -1 : 1)));
+  const lists = await listsAt(ctx, time, [...names]);
+  if (server === undefined) return lists;
+  return await Promise.all(
+    lists.map(async (list) => ({
+      ...list,
+      content: await contentAt(ctx, list, { limit: ENTRIES_OF_A_SERVER }),
+    })),
+  );
 }

@@ -1,5 +1,6 @@
 import { queryHistory } from "@sluice/db/history/query";
 import type { HistoryFilter } from "@sluice/db/history/question";
+import { readHead } from "@sluice/db/log/read";
 import type { StoredEvent } from "@sluice/db/log/stored-event";
 import { upcastEvent } from "@sluice/db/log/upcast-events";
 import { ERASED } from "@sluice/db/projections/decided-by";
@@ -9,15 +10,34 @@ import { EVENT_TYPES, isEventType } from "@sluice/proto/events/event";
 import { upcast } from "@sluice/proto/events/upcast";
 import { z } from "zod";
 import type { Context } from "../context/services.ts";
+import { readCursor, writeCursor } from "./cursor.ts";
 import { summaryOf } from "./summary.ts";
 
 /** The log, newest first. */
 export async function auditLog(
-  { database }: Context,
-  { before, limit, ...filter }: z.output<typeof auditLogInput>,
+  { database }: Pick<Context, "database">,
+  { before, cursor, limit, ...filter }: z.output<typeof auditLogInput>,
 ): Promise<AuditLogView> {
-  const { rows, next } = await queryHistory(database, { ...asHistory(filter), before, limit });
-  return { events: rows.map(viewEvent), ...(next !== undefined && { next }) };
+  const from = cursor === undefined ? before : readCursor(cursor, filter);
+  const { rows, next } = await queryHistory(database, { ...asHistory(filter), before: from, limit });
+  const more = next !== undefined && { next, cursor: writeCursor(next, filter) };
+  return { events: rows.map(viewEvent), ...more };
+}
+
+const ROWS_AT_ONCE = 500;
+
+/** All of it, newest first, as it was when it was asked for; a page at a time is held. */
+export async function* streamLog(
+  { database }: Pick<Context, "database">,
+  filter: z.output<typeof auditFilter>,
+): AsyncGenerator<AuditEventView> {
+  const history = asHistory(filter);
+  const { seq } = await readHead(database.db);
+  for (let before: number | undefined = seq + 1; before !== undefined; ) {
+    const { rows, next } = await queryHistory(database, { ...history, before, limit: ROWS_AT_ONCE });
+    yield* rows.map(viewEvent);
+    before = next;
+  }
 }
 
 export function asHistory({ since, until, ...filter }: z.output<typeof auditFilter>): HistoryFilter {

@@ -104,7 +104,7 @@ export function toStore(
 }
 
 /** What an event is found by: the names that stand in it. */
-function keysOf({ data }: SluiceEvent): EventKeys {
+export function keysOf({ data }: SluiceEvent): EventKeys {
   return {
     ...("policy" in data ? { policy: data.policy } : {}),
     ...("server" in data && data.server !== undefined ? { server: data.server } : {}),

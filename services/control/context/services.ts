@@ -69,6 +69,8 @@ export interface Services {
   database: Database;
   appender: Pick<Appender, "append">;
   projections: Pick<Projector, "waitFor" | "catchUp">;
+  /** what only questions about the past read; commands don't wait for it */
+  past: Pick<Projector, "waitFor" | "catchUp">;
   link: LinkOut;
   clock: Clock;
   ids: Ids;

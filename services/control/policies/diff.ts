@@ -7,7 +7,7 @@ import { findPolicy } from "./find.ts";
 
 /** A unified diff of two revisions; unless said, of the newest and the one before it. */
 export async function diffPolicy(
-  ctx: Context,
+  ctx: Pick<Context, "database">,
   { policy, from: askedFrom, to: askedTo }: z.output<typeof diffPolicyInput>,
 ): Promise<DiffPolicyView> {
   const { revision } = await findPolicy(ctx, policy);

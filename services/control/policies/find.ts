@@ -6,7 +6,10 @@ import type { Context } from "../context/services.ts";
 export type PolicyRow = typeof policyTable.$inferSelect;
 
 /** The policy's newest state; throws NOT_FOUND where there is none of that name. */
-export async function findPolicy({ database }: Context, policy: string): Promise<PolicyRow> {
+export async function findPolicy(
+  { database }: Pick<Context, "database">,
+  policy: string,
+): Promise<PolicyRow> {
   const [row] = await database.db.select().from(policyTable).where(eq(policyTable.policy, policy));
   if (row) return row;
   throw new SluiceError("NOT_FOUND", `there is no policy ${policy}`, {

@@ -8,6 +8,7 @@ import { holdersOf } from "../assignments/ls.ts";
 import { execute, load } from "../context/execute.ts";
 import type { Context } from "../context/services.ts";
 import { decideRevise, policyEntity } from "./decide.ts";
+import { mustSayWhy, mustSayWhyOf } from "./must-say-why.ts";
 import { mustRead, type ReadFile } from "./read-files.ts";
 import { retirePolicy } from "./retire.ts";
 
@@ -23,11 +24,29 @@ export async function applyPolicies(
 ): Promise<ApplyPoliciesView> {
   const read = await mustRead(ctx, files);
   const surplus = prune ? await surplusPolicies(ctx, read) : [];
+  if (!dryRun) await mustSayWhyAll(ctx, read, surplus, reason);
   const policies: Applied[] = [];
   for (const file of read)
     policies.push(await (dryRun ? foresee(ctx, file) : revisePolicy(ctx, file, reason)));
   if (!dryRun) for (const policy of surplus) await retirePolicy(ctx, { policy, reason });
   return { dryRun, policies, retired: surplus };
+}
+
+/** Of what would be stored or retired: by what it says now, or by what it said before. */
+async function mustSayWhyAll(
+  ctx: Context,
+  read: readonly ReadFile[],
+  surplus: readonly string[],
+  reason: string,
+): Promise<void> {
+  if (reason.trim() !== "") return;
+  for (const policy of surplus) await mustSayWhyOf(ctx, policy, reason);
+  for (const file of read) {
+    const { policy } = file.document;
+    if ((await foresee(ctx, file)).action === "unchanged") continue;
+    mustSayWhy(file.document, reason);
+    await mustSayWhyOf(ctx, policy, reason);
+  }
 }
 
 async function revisePolicy(ctx: Context, read: ReadFile, reason: string): Promise<Applied> {

@@ -14,6 +14,7 @@ import type { Context } from "../context/services.ts";
 import { fleetRow } from "../fleet/frozen.ts";
 import { mustMatchPlan } from "../plans/must-match.ts";
 import { findPolicy } from "../policies/find.ts";
+import { mustSayWhyOf } from "../policies/must-say-why.ts";
 import { isConnected } from "../servers/ls.ts";
 import { serverEntity } from "../servers/state.ts";
 import { allServers, type Target, targetedServers } from "../servers/targeted.ts";
@@ -65,6 +66,7 @@ export async function begin(
   started: EventData<"RolloutStarted">,
   reason: string,
 ): Promise<void> {
+  await mustSayWhyOf(ctx, started.policy, reason);
   await mustNotOverlap(ctx, started.policy, started.waves.flat());
   await execute(ctx, {
     stream: streamOf.rollout(started.rollout),

@@ -19,12 +19,16 @@ export async function runLoops(
   publishers: readonly Publisher[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { database, hub, link, listening, log, pulses, witnesses, timings, ids } = services;
+  const { database, hub, link, listening, log, past, pulses, witnesses, timings, ids } = services;
   const until = { signal, log };
   const sluice = () => asSluice(services, ids.uuid());
   async function project(): Promise<void> {
     await projector.catchUp();
     hub.poke();
+  }
+  async function remember(): Promise<void> {
+    await past.catchUp();
+    await fillBlocks(database, signal);
   }
   async function sweep(): Promise<void> {
     listening.look(link.connected());
@@ -39,11 +43,7 @@ export async function runLoops(
   }
   await Promise.all([
     keepRunning("keeping the tables up", () => follow(database, project, until), until),
-    keepRunning(
-      "indexing the history",
-      () => follow(database, () => fillBlocks(database, signal), until),
-      until,
-    ),
+    keepRunning("keeping the history", () => follow(database, remember, until), until),
     ...publishers.map((publisher) => keepRunning("publishing", (stop) => publisher.run(stop), until)),
     every(timings.sweepMs, "looking for deadlines", sweep, until),
     every(timings.listSweepMs, "taking out expired addresses", () => expireEntries(sluice()), until),
