@@ -7,7 +7,7 @@ import { buildOnBare, NOTHING, renderHeld } from "../undo/render-held.ts";
 import { renderUndo } from "../undo/render-undo.ts";
 import { type Deadline, openDeadline } from "./deadline.ts";
 import type { ConvergeParts, Issued } from "./parts.ts";
-import { withoutMembers } from "./target.ts";
+import { withMembers } from "./target.ts";
 
 /**
  * Everything needed to undo the change is on the disk, and somebody watches the deadline, when this returns. Only then
@@ -29,11 +29,13 @@ export async function openJournal(
 ): Promise<Deadline> {
   const { undo, state, clock } = parts;
   const { handover, held, standing } = change;
-  const previous = withTrees(change.before ?? NOTHING, handover.taking);
+  const before = withMembers(change.before ?? NOTHING, parts.listMembers);
+  const previous = withTrees(before, handover.taking);
   const { tool, script, folder } = undo;
   await parts.takeover.keep(handover);
   const files = renderUndo({ previous, next: change.after, tcBuild: buildOnBare, handover, standing, tool });
-  await folder.prepare(script, files, renderHeld(withoutMembers(held), { tool, script }), undo.agent);
+  const next = renderHeld(withMembers(held, parts.listMembers), { tool, script });
+  await folder.prepare(script, files, next, undo.agent);
   await parts.at?.("record");
   await state.journal.write({
     ...issued.issue,

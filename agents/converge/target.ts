@@ -41,6 +41,14 @@ export function targetOf(
   };
 }
 
+/** The same, with what its lists hold now: whoever makes a list's set gives it room for that. */
+export function withMembers(target: Target, members: ListMembers): Target {
+  return {
+    ...target,
+    sets: target.sets.map((set) => (set.use === "list" ? { ...set, live: members(set.name) } : set)),
+  };
+}
+
 /** The same, as it is rehearsed: a list's members are many, and no rule depends on them. */
 export function withoutMembers(target: Target): Target {
   return {

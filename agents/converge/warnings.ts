@@ -18,7 +18,7 @@ export function createWarnings(look: {
   return async (target, have) => {
     const snapshot = snapshotOf(look.iptables, have);
     const others = await rulesElsewhere(look.at, look.backend);
-    return [...leftBehind(snapshot), ...others, ...hookOrders(target, snapshot)];
+    return [...leftBehind(snapshot), ...outOfReach(snapshot), ...others, ...hookOrders(target, snapshot)];
   };
 }
 
@@ -27,6 +27,16 @@ function leftBehind({ leftovers = [] }: IptablesSnapshot): string[] {
   return leftovers.length === 0
     ? []
     : [`rules of ours are left in the other backend (${leftovers.map(leftoverKey).join(", ")}): they go`];
+}
+
+function outOfReach({ outOfReach = [] }: IptablesSnapshot): string[] {
+  return outOfReach.map(({ family, table, chains }) => {
+    const where = `${family === 4 ? "ip" : "ip6"} ${table}`;
+    return (
+      `rules of ours are left in the other backend among rules that only nft can print (${where}: ${chains.join(", ")}): ` +
+      `they act, and stay; take them out by nft, as \`nft -a list table ${where}\` shows them`
+    );
+  });
 }
 
 /** What stands where the agent doesn't look acts as well: the other backend, and tables that only nft knows. */

@@ -7,7 +7,7 @@ import type { ConvergeParts } from "../converge/parts.ts";
 import { type Recovered, recover } from "../converge/recover.ts";
 import { stand } from "../converge/stand.ts";
 import { parseManifest } from "../converge/take.ts";
-import { targetOf } from "../converge/target.ts";
+import { targetOf, withMembers } from "../converge/target.ts";
 import { createAuditTrail } from "../drift/audit-trail.ts";
 import { keepRunning } from "../drift/monitors.ts";
 import { startWatch, type Watch } from "../drift/watch.ts";
@@ -245,7 +245,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const standing = holding.standing();
     if (standing === undefined) return;
     const { held, tool, script } = parts.undo;
-    await held.write(renderHeld(standing.target, { tool, script })).catch((error) => {
+    const target = withMembers(standing.target, lists.members);
+    await held.write(renderHeld(target, { tool, script })).catch((error) => {
       log("what a boot brings back could not be written", { reason: messageOf(error) });
     });
   }

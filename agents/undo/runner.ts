@@ -29,7 +29,9 @@ export interface RunnerOptions {
   env?: Readonly<Record<string, string>> | undefined;
 }
 
-const START_TIMEOUT_MS = 5_000;
+/** waiting costs nothing: nothing is written until it watches */
+const START_TIMEOUT_MS = 30_000;
+const END_TIMEOUT_MS = 5_000;
 const REVERT_TIMEOUT_MS = 120_000;
 const POLL_MS = 5;
 
@@ -70,7 +72,7 @@ export function createRunner({ folder, prefix = [], env = {} }: RunnerOptions): 
       return folder.outcome();
     },
     async ended() {
-      await until(START_TIMEOUT_MS, () => folder.runner() === undefined);
+      await until(END_TIMEOUT_MS, () => folder.runner() === undefined);
     },
   };
 }

@@ -31,6 +31,12 @@ const builtIn = parsed("a built-in chain of filter, such as filter/INPUT", (text
   HOOKS_OF.filter.find((hook) => `filter/${hook}` === text),
 );
 
+/** What stands in nobody's way, or can't be taken, and what to do about it. */
+const NOT_TAKEN = [
+  ["set", "a set of others stays theirs", "the set under `external`, for rules to look into it"],
+  ["ingress", "what others do with incoming packets of a device can't be taken over", "no ingress there"],
+] as const;
+
 const SHAPE = {
   qdisc: optional(device),
   "chain-policy": optional(builtIn),
@@ -44,6 +50,12 @@ const SHAPE = {
 export function readTakeover(reader: Reader, node: SourceNode | undefined, vars: Variables): Takeover[] {
   const items = node === undefined ? [] : (readList(reader, node, "a list of claims")?.items ?? []);
   return items.flatMap((item) => {
+    const refused = NOT_TAKEN.find(([name]) => item.kind === "map" && item.fields.has(name));
+    if (refused !== undefined) {
+      const [found, message, expected] = refused;
+      reader.problem(item, message, { found, expected });
+      return [];
+    }
     const fields = readFields(reader, item, SHAPE);
     return fields === undefined ? [] : (claimOf(reader, item, fields, vars) ?? []);
   });

@@ -148,6 +148,30 @@ test("a list outgrows its set and is held whole", async () => {
   );
 });
 
+test("the undo and the boot make a list's set with room for what the list holds", async () => {
+  const many = Array.from({ length: 40_000 }, (_, n) => `100.64.${n >> 8}.${n & 255}`);
+  control.list("bans", many);
+  await given();
+  const asMade = `${listSet("bans", 4)} hash:net family inet timeout 0 maxelem 131072 hashsize 32768\n`;
+  expect(await server.sh(`cat ${server.folder}/state/held/sets.create`)).toContain(asMade);
+  let undo = "";
+  control.confirm = async ({ phase }) => {
+    if (phase === "preflight") return { ok: true };
+    // the change is applied: what its undo finds gone it makes anew
+    undo = await server.sh(`cat ${server.folder}/state/undo/sets.create`);
+    await server.sh(`nft flush ruleset; ipset destroy ${listSet("bans", 4)}`);
+    return { ok: false, reason: "no" };
+  };
+  control.issue(blocking({ port: 2222 }), 2);
+  await rest(2);
+  expect(control.outcomes()[1]).toMatchObject({ result: "reverted" });
+  expect(undo).toContain(asMade);
+  await waitUntil("all of them", 60_000, async () =>
+    (await server.sh(`ipset list -t ${listSet("bans", 4)}`)).includes("Number of entries: 40000"),
+  );
+  expect(await server.sh(`ipset list -t ${listSet("bans", 4)}`)).toMatch(/hashsize 32768 .*maxelem 131072/);
+});
+
 /** What the kernel says is left of an address's ban, in seconds. */
 async function secondsLeft(address: string): Promise<number> {
   const listed = await server.sh(`ipset list ${listSet("bans", 4)}`);

@@ -90,6 +90,28 @@ describe.each([
   });
 });
 
+test("ours that were left among rules that only nft can print are named, with what to do, and left alone", async () => {
+  await server.sh(
+    "iptables-nft -N SL-old; iptables-nft -I INPUT -j SL-old; nft add chain ip filter odd '{ type filter hook input priority 5; }'",
+  );
+  const before = await server.sh("nft list table ip filter");
+  agent = await startTestAgent(server, control, { backend: "legacy" });
+  control.plan("p1", firewall());
+  await waitUntil("the answer", 20_000, () => control.reports.some(({ kind }) => kind === "plan"));
+  expect(control.reports.find(({ kind }) => kind === "plan")).toMatchObject({
+    result: "ok",
+    warnings: expect.arrayContaining([
+      expect.stringMatching(
+        /only nft can print \(ip filter: SL-old\): they act, and stay; .*nft -a list table ip filter/,
+      ),
+    ]),
+  });
+  control.issue(firewall(), 1);
+  await waitUntil("the outcome", 20_000, () => control.outcomes().length === 1);
+  expect(control.outcomes()).toMatchObject([{ result: "confirmed" }]);
+  expect(await server.sh("nft list table ip filter")).toBe(before);
+});
+
 test("tables that only nft knows are named, and left alone", async () => {
   await server.sh(
     "nft add table inet fw; nft add chain inet fw input '{ type filter hook input priority 0; }'",

@@ -263,6 +263,44 @@ test("a table with rules that only nft can spell is refused: what iptables-save 
   expect(await server.sh("nft -a list table ip filter")).toBe(before);
 });
 
+test.each(["ingress", "clsact"])(
+  "an %s hook of others is refused by name, and stands as it was",
+  async (kind) => {
+    await server.sh(
+      `tc qdisc add dev eth0 ${kind}; tc filter add dev eth0 ingress protocol ip prio 9 u32 match ip dport 7 0xffff flowid 1:1`,
+    );
+    const before = await server.dump();
+    agent = await startTestAgent(server, control);
+    const { devices, ...rest } = firewall();
+    const tree = devices[0]?.egress ?? { qdiscs: [], classes: [], filters: [] };
+    const incoming = [{ device: "eth0", ingress: { ifb: "slifb-eth0", tree } }];
+    expect(await issue({ ...rest, devices: incoming })).toMatchObject({
+      result: "refused",
+      refusal: {
+        step: "preflight",
+        reason: expect.stringContaining(
+          `eth0 has an ingress hook that isn't ours (${kind} ffff:): remove it`,
+        ),
+      },
+    });
+    expect(await server.dump()).toBe(before);
+  },
+);
+
+test("a set of others under a name of ours and with another type is refused while they use it, and stands as it was", async () => {
+  await server.sh(
+    "ipset create sl-web-office-hn4 hash:ip; ipset add sl-web-office-hn4 203.0.113.1; iptables -A INPUT -m set --match-set sl-web-office-hn4 src -j DROP",
+  );
+  const before = await server.dump();
+  agent = await startTestAgent(server, control);
+  const outcome = await issue({ ...firewall(), devices: [] });
+  expect(outcome).toMatchObject({
+    result: "refused",
+    refusal: { reason: expect.stringContaining("sl-web-office-hn4") },
+  });
+  expect(await server.dump()).toBe(before);
+});
+
 describe("a root qdisc of others", () => {
   const BY_HAND = [
     "tc qdisc add dev eth0 root handle 7: htb default 30 r2q 10",

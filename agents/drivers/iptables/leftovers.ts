@@ -1,7 +1,8 @@
-import { FAMILIES, type Family } from "@sluice/proto/base/names";
+import { CHAIN_PREFIX, FAMILIES, type Family } from "@sluice/proto/base/names";
+import type { TableName } from "@sluice/proto/manifest/manifest";
 import type { Namespace } from "../../exec/namespace.ts";
 import { parseSave, unreadableTables } from "./parse.ts";
-import type { Leftover, TableSnapshot } from "./snapshot.ts";
+import type { Leftover, OutOfReach, TableSnapshot } from "./snapshot.ts";
 import { type IptablesBackend, iptablesTool, otherBackend } from "./tools.ts";
 
 /**
@@ -10,18 +11,28 @@ import { type IptablesBackend, iptablesTool, otherBackend } from "./tools.ts";
  *
  * 1. Looking loads no module and makes no table: the kernel is asked first which tables it has.
  * 2. Only tables that hold something of ours by name are told.
+ * 3. A table that others have put rules of nft's own into can't be printed by iptables, nor changed by it. What of ours is
+ *    in it is told by name and left where it is: to write by a second tool what the first one can't read isn't safe.
  */
-export async function readLeftovers(at: Namespace, backend: IptablesBackend): Promise<Leftover[]> {
+export interface Left {
+  leftovers: Leftover[];
+  outOfReach: OutOfReach[];
+}
+
+export async function readLeftovers(at: Namespace, backend: IptablesBackend): Promise<Left> {
   // nothing of ours was ever written there but by the rehearsal itself
-  if (at.throwAway === true) return [];
+  if (at.throwAway === true) return { leftovers: [], outOfReach: [] };
   const other = otherBackend(backend);
   const standing = await standingTables(at, other);
   const families = FAMILIES.filter((family) => (standing.get(family)?.length ?? 0) > 0);
-  const tables = await Promise.all(families.map((family) => readTables(at, other, family)));
-  return tables
-    .flat()
-    .filter(holdsOurs)
-    .map((table) => ({ ...table, backend: other }));
+  const read = await Promise.all(families.map((family) => readTables(at, other, family)));
+  return {
+    leftovers: read
+      .flatMap(({ tables }) => tables)
+      .filter(holdsOurs)
+      .map((table) => ({ ...table, backend: other })),
+    outOfReach: read.flatMap((one) => one.outOfReach),
+  };
 }
 
 /** The tables that the kernel has in a backend, by family. */
@@ -47,14 +58,28 @@ async function nftTables(at: Namespace, family: Family): Promise<string[]> {
   return [...(listed?.stdout ?? "").matchAll(/^table \S+ (\S+)$/gm)].map(([, name = ""]) => name);
 }
 
-async function readTables(at: Namespace, backend: IptablesBackend, family: Family): Promise<TableSnapshot[]> {
+async function readTables(
+  at: Namespace,
+  backend: IptablesBackend,
+  family: Family,
+): Promise<{ tables: TableSnapshot[]; outOfReach: OutOfReach[] }> {
   const tool = iptablesTool(backend, family, "save");
   // on a machine without it, that name is the backend in use
-  if (!tool.includes(backend)) return [];
+  if (!tool.includes(backend)) return { tables: [], outOfReach: [] };
   const { code, stdout, stderr } = await at.run(tool, []);
-  if (code !== 0) return [];
+  if (code !== 0) return { tables: [], outOfReach: [] };
   const unreadable = unreadableTables(`${stdout}\n${stderr}`);
-  return parseSave(family, stdout).filter(({ table }) => !unreadable.includes(table));
+  const hidden = await Promise.all(unreadable.map((table) => chainsOfOurs(at, family, table)));
+  return {
+    tables: parseSave(family, stdout).filter(({ table }) => !unreadable.includes(table)),
+    outOfReach: hidden.filter(({ chains }) => chains.length > 0),
+  };
+}
+
+async function chainsOfOurs(at: Namespace, family: Family, table: TableName): Promise<OutOfReach> {
+  const { stdout } = await at.run("nft", ["list", "table", family === 4 ? "ip" : "ip6", table]);
+  const chains = [...stdout.matchAll(/^\tchain (\S+) \{/gm)].map(([, name = ""]) => name);
+  return { family, table, chains: chains.filter((name) => name.startsWith(CHAIN_PREFIX)) };
 }
 
 function holdsOurs({ chains, hooks }: TableSnapshot): boolean {

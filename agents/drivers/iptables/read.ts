@@ -19,14 +19,14 @@ export async function readIptables(
   target: Target,
   backend: IptablesBackend,
 ): Promise<IptablesSnapshot> {
-  const [leftovers, ...texts] = await Promise.all([
+  const [left, ...texts] = await Promise.all([
     readLeftovers(at, backend),
     ...FAMILIES.map((family) => save(at, target, backend, family)),
   ]);
   const tables = texts.flatMap(({ family, text, skip }) =>
     parseSave(family, text, claimed(target, family)).filter(({ table }) => !skip.includes(table)),
   );
-  return { tables: new Map(tables.map((table) => [tableKey(table.family, table.table), table])), leftovers };
+  return { tables: new Map(tables.map((table) => [tableKey(table.family, table.table), table])), ...left };
 }
 
 async function save(at: Namespace, target: Target, backend: IptablesBackend, family: Family) {

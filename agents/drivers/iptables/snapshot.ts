@@ -8,6 +8,8 @@ export interface IptablesSnapshot {
   tables: ReadonlyMap<string, TableSnapshot>;
   /** what is left of ours in the backend that isn't used; absent: nothing */
   leftovers?: readonly Leftover[] | undefined;
+  /** chains of ours there, in tables that only nft can print: seen, and out of reach of iptables */
+  outOfReach?: readonly OutOfReach[] | undefined;
 }
 
 /** Of all drivers' snapshots, this one's. */
@@ -39,6 +41,12 @@ export interface ForeignRule {
 
 export interface Leftover extends TableSnapshot {
   backend: IptablesBackend;
+}
+
+export interface OutOfReach {
+  family: Family;
+  table: TableName;
+  chains: readonly string[];
 }
 
 export interface HookSnapshot {
