@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type GuardedChild, startGuarded } from "../process/guarded-child.ts";
@@ -54,6 +54,11 @@ export interface BootOptions {
   timeoutMs?: number;
   /** for the kernel's command line, such as `ipv6.disable=1` */
   parameters?: readonly string[];
+  /**
+   * systemd is PID 1, and starts `guest.target` with what a boot needs and the agent of the host's line; told what to
+   * put into the root before that, as a shell script that runs there.
+   */
+  systemd?: { prepare: string };
 }
 
 const POWER_OFF_MS = 5000;
@@ -66,7 +71,7 @@ export async function bootStockKernel(options: BootOptions = {}): Promise<StockK
   const folder = makePrivateDirectory("stock-kernel");
   try {
     const environment = hasAmx() ? [`LD_PRELOAD=${await buildPreload(folder.path)}`] : [];
-    layOut(folder.path);
+    layOut(folder.path, options.systemd?.prepare);
     const child = startGuarded([
       ...["unshare", "--net", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"],
       ...["--propagation", "slave", "--", "env", ...environment, KERNEL],
@@ -107,9 +112,14 @@ async function buildPreload(folder: string): Promise<string> {
 }
 
 /** The kernel's command line can't quote, so what it names lies under a path of ours. */
-function layOut(folder: string): void {
-  copyFileSync(fileURLToPath(new URL("./init.sh", import.meta.url)), join(folder, "init"));
-  const main = fileURLToPath(new URL("./guest-main.ts", import.meta.url));
+function layOut(folder: string, prepare: string | undefined): void {
+  const own = (file: string) => fileURLToPath(new URL(file, import.meta.url));
+  copyFileSync(own("./init.sh"), join(folder, "init"));
+  if (prepare !== undefined) {
+    writeFileSync(join(folder, "prepare"), prepare);
+    cpSync(own("./units"), join(folder, "units"), { recursive: true });
+  }
+  const main = own("./guest-main.ts");
   writeFileSync(
     join(folder, "guest"),
     `guest_node=${quoted(process.execPath)}\nguest_main=${quoted(main)}\n`,

@@ -71,7 +71,7 @@ for (const [index, one] of options.manifests.entries()) {
   if (armed) control.confirm = confirm;
   control.issue(one, options.generation + index);
   if (armed) break;
-  await waitUntil("the outcome", 30_000, () => control.outcomes().length > index);
+  await waitUntil("the outcome", 120_000, () => control.outcomes().length > index);
   console.log(`held ${options.generation + index}`);
   await once(lines, "line");
 }
