@@ -81,14 +81,29 @@ async function rehearseChange(
   const others = before.target.devices.filter(
     (old) => !target.devices.some(({ device }) => device === old.device),
   );
-  await inRoom(parts, { ...target, devices: [...target.devices, ...others] }, async (room) => {
+  const furniture = { devices: [...target.devices, ...others], external: ofBoth(before.target, target) };
+  await inRoom(parts, { ...target, ...furniture }, async (room) => {
     await write(drivers, room, before.target);
     const want = await built;
-    const plan = renderAll(drivers, target, want, before.want ?? (await readAll(drivers, room.at, target)));
+    // read back where the same chains of others stood; another may be the one that ours is to stand in
+    const isKnown = same(before.target.external, target.external);
+    const known = isKnown ? before.want : undefined;
+    const plan = renderAll(drivers, target, want, known ?? (await readAll(drivers, room.at, target)));
     await writeScripts(drivers, room.at, [...plan.build, ...plan.remove, ...plan.removeSets]);
     const left = diffAll(drivers, target, want, await readAll(drivers, room.at, target));
     if (left.length > 0) throw new Error(`the change from what stands now leaves ${named(left)}`);
   });
+}
+
+/** Chains and sets of others that either is beside. */
+function ofBoth({ external: before }: Target, { external: after }: Target): Target["external"] {
+  const isNew = (chain: Target["external"]["chains"][number]) =>
+    !after.chains.some((one) => same(one, chain));
+  const isNewSet = ({ name }: { name: string }) => !after.sets.some((one) => one.name === name);
+  return {
+    chains: [...after.chains, ...before.chains.filter(isNew)],
+    sets: [...after.sets, ...before.sets.filter(isNewSet)],
+  };
 }
 
 async function build(drivers: Drivers, room: Room, target: Target): Promise<Snapshots> {

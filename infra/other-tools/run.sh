@@ -4,8 +4,8 @@
 #
 # run.sh PACKAGES BACKEND   PACKAGES is where infra/bootstrap/other-tools.sh unpacked them, BACKEND `nft` or `legacy`
 #
-# Says `ready`, then obeys a line on stdin at a time: `docker up|down`, `ufw …`, `fail2ban …`; answers each with `done CODE`
-# and ends with stdin, all of its processes with it.
+# Says `ready`, then obeys a line on stdin at a time: `docker up|down`, `ufw …`, `fail2ban …`, `jail NAME PROTOCOL PORTS`;
+# answers each with `done CODE` and ends with stdin, all of its processes with it.
 set -eu
 packages=$1
 backend=$2
@@ -61,6 +61,11 @@ docker() {
   esac
 }
 ufw() { python3 /usr/sbin/ufw "$@"; }
+jail() { # NAME PROTOCOL PORTS: one more beside sshd
+  printf '[%s]\nenabled = true\nfilter = sshd\nlogpath = /run/auth.log\nprotocol = %s\nport = %s\n' "$@" \
+    >"/etc/fail2ban/jail.d/$1.conf"
+  fail2ban reload
+}
 fail2ban() { python3 /usr/bin/fail2ban-client "$@"; }
 
 echo ready
