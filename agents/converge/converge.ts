@@ -1,5 +1,7 @@
 import { messageOf, SluiceError } from "@sluice/proto/base/errors";
 import type { ApplyStats, Refusal } from "@sluice/proto/wire/report";
+import type { Script } from "../drivers/driver.ts";
+import { carryCounters } from "../takeover/counters.ts";
 import { describeTaken } from "../takeover/taken.ts";
 import {
   givesTrees,
@@ -150,7 +152,14 @@ export async function converge(
 
   let at: Refusal["step"] = "apply";
   try {
-    stats.writes += await step("apply", () => apply(parts, plan));
+    stats.writes += await step("apply", async () => {
+      const counters = await parts.takeover.counters(handover);
+      const claims = { before: before?.target.takeover ?? [], after: target.takeover ?? [] };
+      return await apply(
+        parts,
+        carriedIn(plan, (scripts) => carryCounters(counters, scripts, handover, claims)),
+      );
+    });
     at = "verify";
     await step("verify", () => deadline.aside(() => verify(parts, target, want)));
     at = "probe";
@@ -181,6 +190,10 @@ export async function converge(
   };
   await end(outcome);
   return outcome;
+}
+
+function carriedIn(plan: Plan, carried: (scripts: readonly Script[]) => Script[]): Plan {
+  return { ...plan, build: carried(plan.build), remove: carried(plan.remove) };
 }
 
 function isUnavailable(error: unknown): boolean {

@@ -33,7 +33,10 @@ export async function openJournal(
   const previous = withTrees(before, handover.taking);
   const { tool, script, folder } = undo;
   await parts.takeover.keep(handover);
-  const files = renderUndo({ previous, next: change.after, tcBuild: buildOnBare, handover, standing, tool });
+  const counters = await parts.takeover.counters(handover);
+  const files = renderUndo({
+    ...{ previous, next: change.after, tcBuild: buildOnBare, handover, standing, counters, tool },
+  });
   const next = renderHeld(withMembers(held, parts.listMembers), { tool, script });
   await folder.prepare(script, files, next, undo.agent);
   await parts.at?.("record");

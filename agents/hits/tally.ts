@@ -20,8 +20,11 @@ import { type IptablesSnapshot, tableKey } from "../drivers/iptables/snapshot.ts
 export interface Tally {
   /** What the kernel's counters say now, of a manifest and of how the kernel spells it. */
   read(manifest: Manifest, want: IptablesSnapshot, counters: Counters, at: string): void;
-  /** These chains (`ip4/filter/SL-…`) were written: they count from zero. */
-  began(chains: readonly string[]): void;
+  /**
+   * This chain (`ip4/filter/SL-…`) was written: its rules count from zero, or from the packets and bytes that were written with
+   * them, one after the other: what others' rules have counted.
+   */
+  began(chain: string, from?: readonly number[]): void;
   revisions(): readonly Tallied[];
   drop(tallied: Tallied): void;
   saved(): SavedTally;
@@ -118,8 +121,9 @@ export function createTally({ boot, saved, isLost, newCounter }: TallyStart): Ta
       last = now;
       skipsFirst = false;
     },
-    began(chains) {
-      for (const key of chains) last.delete(key);
+    began(chain, from = []) {
+      if (from.some((count) => count > 0)) last.set(chain, from);
+      else last.delete(chain);
     },
     revisions: () => revisions,
     drop(tallied) {

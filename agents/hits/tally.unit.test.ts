@@ -86,9 +86,16 @@ describe("sums", () => {
     see(tally, 3, 3);
     see(tally, 1, 3);
     expect(sums(tally)).toEqual([4, 3]);
-    tally.began([KEY]);
+    tally.began(KEY);
     see(tally, 2, 9);
     expect(sums(tally)).toEqual([6, 12]);
+  });
+
+  test("leave out what rules had counted before they were taken over", () => {
+    const tally = start();
+    tally.began(KEY, [7, 700, 2, 200]);
+    see(tally, 9, 2);
+    expect(sums(tally)).toEqual([2, 0]);
   });
 
   test("outlive the agent, and the boot", () => {
@@ -183,7 +190,7 @@ test("law: whatever counters do, sums never fall, and without a rewrite unseen t
           all += unread;
           unread = 0;
           kernel = 0;
-          tally.began([KEY]);
+          tally.began(KEY);
         } else if (one === "restart") tally = start({ saved: tally.saved() });
         see(tally, kernel, 0);
         all += unread;

@@ -3,7 +3,8 @@ import { messageOf } from "@sluice/proto/base/errors";
 import { HITS_CHUNK, type Hits } from "@sluice/proto/wire/hits";
 import type { Log, Standing } from "../converge/parts.ts";
 import type { Script } from "../drivers/driver.ts";
-import { type Counters, readCounters } from "../drivers/iptables/counters.ts";
+import { countersIn } from "../drivers/iptables/carry.ts";
+import { type Counters, readCounters, tableOfScript } from "../drivers/iptables/counters.ts";
 import { isIptablesSnapshot } from "../drivers/iptables/snapshot.ts";
 import type { IptablesBackend } from "../drivers/iptables/tools.ts";
 import type { Namespace } from "../exec/namespace.ts";
@@ -128,11 +129,11 @@ export async function openHitDuty(options: HitDutyOptions): Promise<HitDuty> {
   return {
     count,
     read,
-    wrote({ driver, tool, text }) {
-      // another backend's tool is named in full: what it holds isn't counted
-      if (driver !== "iptables" || !/^ip6?tables-restore$/.test(tool)) return;
-      const table = `ip${tool.startsWith("ip6") ? 6 : 4}/${/^\*(\S+)/.exec(text)?.[1]}`;
-      tally.began([...text.matchAll(/^:(\S+)/gm)].map(([, chain]) => `${table}/${chain}`));
+    wrote(script) {
+      const table = tableOfScript(script);
+      if (table === undefined) return;
+      for (const [, chain = ""] of script.text.matchAll(/^:(\S+)/gm))
+        tally.began(`${table}/${chain}`, countersIn(script.text, chain));
     },
     async close() {
       isClosed = true;

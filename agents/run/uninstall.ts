@@ -1,5 +1,5 @@
 import { SluiceError } from "@sluice/proto/base/errors";
-import { EMPTY_MANIFEST } from "@sluice/proto/manifest/manifest";
+import { EMPTY_MANIFEST, type ManifestTakeover } from "@sluice/proto/manifest/manifest";
 import { parseManifest } from "../converge/take.ts";
 import { targetOf } from "../converge/target.ts";
 import type { Driver, Target } from "../drivers/driver.ts";
@@ -41,7 +41,7 @@ export async function uninstall(
   if (undo.outcome() === "pending" && !undo.isConfirmed()) await createRunner({ folder: undo, env }).revert();
   const taken = (await readOr(state.taken, () => undefined)) ?? [];
   const target = await withoutStanding(live, await nothingOf(state), taken);
-  const removed = await giveBackFirst(live, taken);
+  const removed = await giveBackFirst(live, taken, await heldClaims(state));
   for (const driver of await driversOf(live)) {
     removed.push(...(await removeAll(driver, live, target)));
     await driver.close(live);
@@ -71,6 +71,12 @@ async function removeAll<Snapshot>(
   const { remove } = driver.render(target, undefined, await driver.read(live, target));
   for (const script of remove) await driver.write(live, script);
   return remove.map(({ what }) => what);
+}
+
+async function heldClaims(state: StateFolder): Promise<readonly ManifestTakeover[]> {
+  const stored = await readOr(state.applied, () => undefined);
+  const parsed = stored && parseManifest(stored.manifest, stored.digest);
+  return parsed?.ok ? (parsed.manifest.takeover ?? []) : [];
 }
 
 /** The empty manifest, after those that are held, or were about to be: their devices are to be bare. */

@@ -2,6 +2,7 @@ import type { Difference } from "@sluice/proto/manifest/difference";
 import type { ManifestTakeover } from "@sluice/proto/manifest/manifest";
 import type { Script, Target } from "../drivers/driver.ts";
 import { amidExempt, claimsIn, comesFirst, united } from "../drivers/iptables/claims.ts";
+import { type Counters, readCounters } from "../drivers/iptables/counters.ts";
 import { backScript } from "../drivers/iptables/render.ts";
 import type { IptablesSnapshot } from "../drivers/iptables/snapshot.ts";
 import type { IptablesBackend } from "../drivers/iptables/tools.ts";
@@ -24,6 +25,8 @@ export interface Takeover {
   standing(target: Target): Promise<Taken[]>;
   /** Why what is to be taken can't be: its text can't be trusted, or its place can't be kept. */
   distrust(handover: Handover, target: Pick<Target, "takeover">): Promise<string[]>;
+  /** What all rules count now: nothing where it can't be read, which is no reason to stop. */
+  counters(handover: Handover): Promise<Counters>;
   /** Durable when it returns. */
   keep(handover: Handover): Promise<void>;
   /** Forgets what the held manifest doesn't claim. */
@@ -76,6 +79,10 @@ export function createTakeover(
       ...misplaced(taking, takeover),
       ...(await distrust(parts, taking)),
     ],
+    async counters({ taking, givingBack }) {
+      if (![...taking, ...givingBack].some(isRules)) return new Map();
+      return await readCounters(parts.live, parts.backend, "all").catch(() => new Map());
+    },
     async keep({ taking }) {
       if (taking.length === 0) return;
       const others = (await read()).filter(({ claim }) => !taking.some((one) => one.claim === claim));

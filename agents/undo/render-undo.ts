@@ -4,7 +4,10 @@ import type { ManifestDevice } from "@sluice/proto/manifest/manifest";
 import type { Script, Target, TargetSet } from "../drivers/driver.ts";
 import { addWords, createWords } from "../drivers/ipset/options.ts";
 import { backText, type Claimed, comesFirst, marksOf, takeText, united } from "../drivers/iptables/claims.ts";
+import type { Counters } from "../drivers/iptables/counters.ts";
+import { tableKey } from "../drivers/iptables/snapshot.ts";
 import { hasTree } from "../drivers/tc/foreign.ts";
+import { keepCounters } from "../takeover/counters.ts";
 import { isRules } from "../takeover/taken.ts";
 import type { Handover } from "../takeover/takeover.ts";
 import { same } from "./plain-json.ts";
@@ -26,6 +29,8 @@ export interface UndoInput {
   /** `iptables-nft`, `ip6tables-legacy-restore` … */
   tool(family: 4 | 6, verb?: "restore"): string;
   handover: Handover;
+  /** of all rules, before the change */
+  counters?: Counters | undefined;
   /** devices whose outgoing tree the change doesn't touch, however it is spelled in both targets */
   standing?: readonly string[] | undefined;
 }
@@ -103,7 +108,12 @@ function renderDevices({ previous, next, tcBuild, standing = [] }: UndoInput): R
  * What was taken is given back where it is gone; what was given back is taken again where it stands. A line of `foreign`
  * names the tools, the table, when, and the file; its marks are beside it. `foreign.first` is for before ours go.
  */
-function renderForeign({ handover, tool, previous }: UndoInput): Record<string, string> {
+function renderForeign({
+  handover,
+  tool,
+  previous,
+  counters = new Map(),
+}: UndoInput): Record<string, string> {
   const files: Record<string, string> = {};
   const first: string[] = [];
   const list: string[] = [];
@@ -115,7 +125,10 @@ function renderForeign({ handover, tool, previous }: UndoInput): Record<string, 
     (when === "gone" && comesFirst(one, previous.hooks) ? first : list).push(line);
   };
   const taking = united(handover.taking.filter(isRules));
-  for (const one of taking) add(one, "gone", backText(one, previous.hooks));
+  for (const one of taking) {
+    const text = backText(one, previous.hooks);
+    add(one, "gone", keepCounters(counters, tableKey(one.family, one.table), text));
+  }
   for (const one of united(handover.givingBack.filter(isRules))) add(one, "stands", takeText(one));
   return { ...files, "foreign.first": lines(first), foreign: lines(list) };
 }

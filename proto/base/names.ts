@@ -38,6 +38,11 @@ export function policyChain(policy: string, chain: string): string {
   return shorten(`${CHAIN_PREFIX}${policy}-${chain}`, CHAIN_NAME_MAX);
 }
 
+/** What a policy's rules in a built-in chain are called that stand after those of others. */
+export function afterOthers(hook: string): string {
+  return `${hook}-end`;
+}
+
 /** A policy's own set. Type and family stand in the name because the kernel can't swap across them. */
 export function policySet(policy: string, set: string, type: string, family: Family | null): string {
   const code = type

@@ -19,7 +19,7 @@ const SERVER = ["192.0.2.10", "2001:db8::10"];
 const BEHIND = ["198.51.100.2", "2001:db8:1::2"];
 const STREAM_PORT = 22;
 const WAIT_MS = 60_000;
-const BETWEEN_MS = 4;
+const BETWEEN_MS = 10;
 
 const COUNT = `
 table inet came {
@@ -56,7 +56,8 @@ const FLOOD = `
     setTimeout(() => process.stdout.write(JSON.stringify(sent), () => process.exit()), 100);
   });
 `;
-const COUNT_LINES = '$1 != ++n { print "lost at " n; exit } n % 1000 == 0 { print n; fflush() }';
+const NUMBERS = `let n = 0; setInterval(() => console.log(++n), ${BETWEEN_MS})`;
+const COUNT_LINES = '$1 != ++n { print "lost at " n; exit } n % 10 == 0 { print n; fflush() }';
 
 export interface Outside {
   /** Runs it under a flood and a TCP stream; gives how many datagrams were sent, and how many came through, by `client port`. */
@@ -110,9 +111,9 @@ export async function openOutside(server: TestServer): Promise<Outside> {
   async function listen(at: string, address: string) {
     const sender = startGuarded(
       commandIn(at, [
-        "sh",
-        "-c",
-        `seq 1 1000000000 | nc -l ${address} ${STREAM_PORT} & it=$!; read -r line; kill $it; wait`,
+        ...["sh", "-c"],
+        `"$0" -e "$1" | nc -l ${address} ${STREAM_PORT} & it=$!; read -r line; kill $it; wait`,
+        ...[process.execPath, NUMBERS],
       ]),
     );
     await waitUntil("a server that listens", WAIT_MS, async () =>
@@ -126,8 +127,7 @@ export async function openOutside(server: TestServer): Promise<Outside> {
       const [four = "", six = ""] = to === "server" ? SERVER : BEHIND;
       await server.sh(`nft -f - <<'END'\n${COUNT}\nEND`);
       const sender = await listen(to === "server" ? server.namespace : behind, four);
-      // slow enough that it lasts, whatever the machine
-      const read = `nc -d -s ${CLIENTS.client[0]} ${four} ${STREAM_PORT} | while read -r line; do echo "$line"; sleep 0.002; done`;
+      const read = `nc -d -s ${CLIENTS.client[0]} ${four} ${STREAM_PORT}`;
       const reader = startGuarded(commandIn(client, ["sh", "-c", `${read} | awk '${COUNT_LINES}'`]));
       const flood = startGuarded(
         commandIn(client, [process.execPath, "-e", FLOOD, four, six, PORTS.join(","), ...addresses]),

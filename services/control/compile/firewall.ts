@@ -1,4 +1,4 @@
-import { FAMILIES, type Family, policyChain } from "@sluice/proto/base/names";
+import { afterOthers, FAMILIES, type Family, policyChain } from "@sluice/proto/base/names";
 import {
   HOOKS,
   type HookName,
@@ -27,11 +27,6 @@ export interface CompiledChain {
   isAfter?: boolean | undefined;
   rules: CompiledRule[];
   origin: Origin;
-}
-
-/** What a policy's rules in a built-in chain are called that stand after those of others. */
-export function afterOthers(hook: string): string {
-  return `${hook}-end`;
 }
 
 /** The chains that a policy's rules may go to: its own and the foreign ones it declares. */

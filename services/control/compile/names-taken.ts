@@ -1,5 +1,6 @@
 import {
   ACCEPT_CHAIN,
+  afterOthers,
   controlSet,
   FAMILIES,
   headChain,
@@ -14,7 +15,6 @@ import type { TableName } from "@sluice/proto/manifest/manifest";
 import type { PolicyDocument } from "@sluice/proto/policy/document";
 import { HOOKS_OF } from "@sluice/proto/policy/firewall";
 import type { Reporter, Spot } from "./findings.ts";
-import { afterOthers } from "./firewall.ts";
 import { shapeOf } from "./set-entries.ts";
 import { SHAPE_CHAIN } from "./shaping.ts";
 
