@@ -5,21 +5,18 @@ import { type GoesAlong, withCounters } from "../drivers/iptables/carry.ts";
 import { type Counters, countersOfTable, tableOfScript } from "../drivers/iptables/counters.ts";
 import { tableKey } from "../drivers/iptables/snapshot.ts";
 import { claimKey, isRules, type Taken } from "./taken.ts";
+import type { Handover } from "./takeover.ts";
 
 /**
  * When rules change hands, what they have counted goes along: between the chains that a claim names, and those of the same name
  * of the policy that claims them. Pure; read the counters as late as can be, for what comes until the commit isn't counted.
  */
-export interface Hands {
-  taking: readonly Taken[];
-  givingBack: readonly Taken[];
-}
 
 /** The scripts that take over or give back, with what the rules have counted. */
 export function carryCounters(
   counters: Counters,
   scripts: readonly Script[],
-  { taking, givingBack }: Hands,
+  { taking, givingBack }: Handover,
   claims: { before: readonly ManifestTakeover[]; after: readonly ManifestTakeover[] },
 ): Script[] {
   const ways = [

@@ -35,10 +35,11 @@ export function withCounters(
     let next = 0;
     for (const line of to.flatMap((chain) => lines.filter((one) => one.chain === chain))) {
       const key = keyOf(line.rule, alike);
-      const found = known.findIndex((one, index) => index >= next && one.key === key);
-      if (found === -1) continue;
-      next = found + 1;
-      line.counter = known[found]?.counter;
+      let at = next;
+      while (at < known.length && known[at]?.key !== key) at += 1;
+      if (at === known.length) continue;
+      next = at + 1;
+      line.counter = known[at]?.counter;
     }
   }
   return lines.map(({ start, rule, counter }) => `${start}${words(counter)}${rule}`).join("\n");
