@@ -18,7 +18,10 @@ import { createTestServer, type TestServer } from "./server.ts";
  */
 const DEADLINE_MS = 2_000;
 const FIRST = { ...firewall(), deadlineMs: DEADLINE_MS };
-/** It takes over what stands there by hand: a chain, a built-in chain with its policy, a table and a root qdisc. */
+/**
+ * It takes over what stands there by hand: a chain, a built-in chain with its policy, but for another tool's jump in it, a table
+ * and a root qdisc.
+ */
 const SECOND = shapedAtPeer(
   renamedSet({
     ...firewall({ port: 2222, rate: "5mbit", office: ["203.0.113.0/24"] }),
@@ -29,6 +32,8 @@ const SECOND = shapedAtPeer(
 const BY_HAND = [
   "iptables -N old",
   "iptables -A old -s 198.51.100.0/24 -j DROP",
+  "iptables -N f2b-x",
+  "iptables -A INPUT -p udp --dport 9 -j f2b-x",
   "iptables -A INPUT -i lo -j ACCEPT",
   "iptables -A INPUT -p tcp -j old",
   "iptables -P INPUT DROP",
@@ -62,7 +67,7 @@ function takeovers(): ManifestTakeover[] {
   const origin = { policy: "web", revision: 2, line: 9 };
   return [
     { what: "chain", family: 4, table: "filter", chain: "old", origin },
-    { what: "chain", family: 4, table: "filter", chain: "INPUT", origin },
+    { what: "chain", family: 4, table: "filter", chain: "INPUT", except: ["f2b-*"], origin },
     { what: "chain-policy", family: 4, table: "filter", hook: "INPUT", verdict: "ACCEPT", origin },
     { what: "chain-policy", family: 6, table: "filter", hook: "INPUT", verdict: "ACCEPT", origin },
     { what: "table", family: 4, table: "nat", origin },
@@ -110,6 +115,7 @@ beforeAll(async () => {
     dumps.push(await looks(server));
   }
   expect(commits).toBe(COMMITS);
+  expect(dumps[1]).toMatch(/-A INPUT .*-j f2b-x/);
   expect(dumps[1]).not.toMatch(/old|INPUT DROP|8080|htb 7:|pfifo/);
   await agent.close();
   await server.remove();
