@@ -16,29 +16,58 @@ export async function readIpset(at: Namespace, target: Target): Promise<IpsetSna
   const wanted = target.sets.filter(({ use }) => use !== "list").map(({ name }) => name);
   const lists = target.sets.filter(({ isReadWhole }) => isReadWhole);
   for (let attempt = 1; ; attempt++) {
-    const listed = await at.run("ipset", ["list", "-t"]);
-    if (listed.code !== 0) throw unreadable(at, listed);
-    const ours = parseList(listed.stdout).filter(({ name }) => name.startsWith(SET_PREFIX));
-    const sets = new Map(ours.map((set) => [set.name, set]));
-    const whole = await readWhole(
-      at,
-      wanted.filter((name) => sets.has(name)),
-    );
-    const looked = Array.isArray(whole) ? await lookIntoEach(at, lists, sets) : undefined;
-    if (Array.isArray(whole) && looked === undefined) {
-      for (const set of whole) sets.set(set.name, set);
-      return { sets };
-    }
-    // a set went between the two: after such an error the same `ipset -` lists nothing true
-    if (attempt === READ_TRIES) throw unreadable(at, looked ?? (Array.isArray(whole) ? listed : whole));
+    const read = (attempt === 1 && (await readTogether(at, wanted))) || (await readApart(at, wanted));
+    const failed = read instanceof Map ? await lookIntoEach(at, lists, read) : read;
+    if (read instanceof Map && failed === undefined) return { sets: read };
+    // a set went meanwhile
+    if (attempt === READ_TRIES && failed !== undefined) throw unreadable(at, failed);
   }
+}
+
+type Sets = Map<string, SetSnapshot>;
+
+/**
+ * The members of what is wanted and then all headers, by one process; undefined where something of it isn't there: after
+ * such an error the same `ipset -` lists nothing true. The headers come last because a `-t` holds for all that follows.
+ */
+async function readTogether(at: Namespace, wanted: readonly string[]): Promise<Sets | undefined> {
+  const sets = await listByOne(at, [...wanted.map((name) => `list ${name}`), "list -t"]);
+  return sets instanceof Map ? sets : undefined;
+}
+
+/** First which sets there are, then the members of those that are wanted. */
+async function readApart(at: Namespace, wanted: readonly string[]): Promise<Sets | RunResult> {
+  const listed = await at.run("ipset", ["list", "-t"]);
+  if (listed.code !== 0) throw unreadable(at, listed);
+  const headers = oursIn(listed);
+  const standing = wanted.filter((name) => headers.has(name));
+  if (standing.length === 0) return headers;
+  const whole = await listByOne(
+    at,
+    standing.map((name) => `list ${name}`),
+  );
+  return whole instanceof Map ? new Map([...headers, ...whole]) : whole;
+}
+
+async function listByOne(at: Namespace, lines: readonly string[]): Promise<Sets | RunResult> {
+  const input = lines.map((line) => `${line}\n`).join("");
+  const listed = await at.run("ipset", ["-"], { input, timeoutMs: MEMBERS_TIMEOUT_MS });
+  return listed.code === 0 && listed.stderr.trim() === "" ? oursIn(listed) : listed;
+}
+
+/** By name, as each was printed first. */
+function oursIn({ stdout }: RunResult): Sets {
+  const sets: Sets = new Map();
+  for (const set of parseList(stdout))
+    if (set.name.startsWith(SET_PREFIX) && !sets.has(set.name)) sets.set(set.name, set);
+  return sets;
 }
 
 /** Hands each list's members to its look; what failed, if one did. */
 async function lookIntoEach(
   at: Namespace,
   lists: readonly TargetSet[],
-  sets: Map<string, SetSnapshot>,
+  sets: Sets,
 ): Promise<RunResult | undefined> {
   for (const { name, live } of lists) {
     const standing = sets.get(name);
@@ -59,13 +88,6 @@ export async function readMembers(at: Namespace, name: string): Promise<SetMembe
   if (listed.code !== 0 && /does not exist/.test(listed.stderr)) return undefined;
   if (listed.code !== 0) throw unreadable(at, listed);
   return parseList(listed.stdout)[0]?.members;
-}
-
-async function readWhole(at: Namespace, names: readonly string[]): Promise<SetSnapshot[] | RunResult> {
-  if (names.length === 0) return [];
-  const input = names.map((name) => `list ${name}\n`).join("");
-  const listed = await at.run("ipset", ["-"], { input, timeoutMs: MEMBERS_TIMEOUT_MS });
-  return listed.code === 0 && listed.stderr.trim() === "" ? parseList(listed.stdout) : listed;
 }
 
 function unreadable(at: Namespace, { stderr, code, timedOut }: RunResult): SluiceError {

@@ -1,6 +1,7 @@
 import { CHAIN_PREFIX, FAMILIES, type Family } from "@sluice/proto/base/names";
 import type { TableName } from "@sluice/proto/manifest/manifest";
 import type { Namespace } from "../../exec/namespace.ts";
+import { readNetText } from "../../exec/proc-net.ts";
 import { parseSave, unreadableTables } from "./parse.ts";
 import type { Leftover, OutOfReach, TableSnapshot } from "./snapshot.ts";
 import { type IptablesBackend, iptablesTool, otherBackend } from "./tools.ts";
@@ -40,22 +41,26 @@ export async function standingTables(
   at: Namespace,
   backend: IptablesBackend,
 ): Promise<Map<Family, readonly string[]>> {
+  return backend === "legacy" ? await legacyTables(at) : await nftTables(at);
+}
+
+async function legacyTables(at: Namespace): Promise<Map<Family, readonly string[]>> {
   const read = FAMILIES.map(async (family): Promise<[Family, string[]]> => {
-    const names = backend === "legacy" ? await legacyTables(at, family) : await nftTables(at, family);
-    return [family, names];
+    const text = await readNetText(at, `ip${family === 6 ? "6" : ""}_tables_names`);
+    return [family, text.split("\n").filter((name) => name !== "")];
   });
   return new Map(await Promise.all(read));
 }
 
-async function legacyTables(at: Namespace, family: Family): Promise<string[]> {
-  const { stdout } = await at.run("cat", [`/proc/net/ip${family === 6 ? "6" : ""}_tables_names`]);
-  return stdout.split("\n").filter((name) => name !== "");
-}
-
-async function nftTables(at: Namespace, family: Family): Promise<string[]> {
-  const protocol = family === 4 ? "ip" : "ip6";
-  const listed = await at.run("nft", ["list", "tables", protocol]).catch(() => undefined);
-  return [...(listed?.stdout ?? "").matchAll(/^table \S+ (\S+)$/gm)].map(([, name = ""]) => name);
+async function nftTables(at: Namespace): Promise<Map<Family, readonly string[]>> {
+  const listed = await at.run("nft", ["list", "tables"]).catch(() => undefined);
+  const tables = [...(listed?.stdout ?? "").matchAll(/^table (ip6?) (\S+)$/gm)];
+  return new Map(
+    FAMILIES.map((family) => {
+      const protocol = family === 4 ? "ip" : "ip6";
+      return [family, tables.flatMap(([, of, name = ""]) => (of === protocol ? [name] : []))];
+    }),
+  );
 }
 
 async function readTables(
