@@ -1,6 +1,5 @@
-import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { openRehearsal, type RehearsalNamespace } from "@sluice/agents/exec/rehearsal-namespace";
 import { makePrivateDirectory } from "@sluice/infra/process/private-directory";
 import { runCommand } from "@sluice/infra/process/run-command";
@@ -8,11 +7,17 @@ import type { Bench, BenchContext } from "./bench.ts";
 import { applyPolicy, completed, startBenchLab, startRollout } from "./bench-lab.ts";
 import { ratio, row } from "./figures.ts";
 import { inTurn, timeMs } from "./in-turn.ts";
+import { openPeerTools, type PeerTool } from "./peer-tools.ts";
 import { raw } from "./raw.ts";
 
 const RULES = 100;
 const SERVERS = 4;
-const PATIENCE_MS = 600_000;
+/** a task per rule takes half a minute on two cores of its own, and many where they are shared */
+const PATIENCE_S = 1_800;
+/** ends Ansible with its workers: one that is killed alone leaves them waiting for it */
+const TOGETHER = ["setpriv", "--pdeathsig", "TERM", "timeout", "-k", "5", String(PATIENCE_S)];
+/** with a state of its own, else it would take this machine's own shorewall for its past */
+const SHOREWALL = 'shorewall compile "$1" "$2" && VARDIR="$3" "$2" start';
 /** shorewall wants a device for its zone */
 const DEVICE = "link add eth0 type veth peer name peer0\naddr add 192.0.2.1/24 dev eth0\nlink set eth0 up\n";
 
@@ -22,7 +27,14 @@ interface Peer {
   program: string;
   /** at most so many runs: a minute each */
   runs: number;
-  apply(servers: readonly RehearsalNamespace[], folder: string, rules: readonly string[]): Promise<void>;
+  apply(at: Stage, rules: readonly string[]): Promise<void>;
+}
+
+/** What a peer works with. */
+interface Stage {
+  tool: PeerTool;
+  servers: readonly RehearsalNamespace[];
+  folder: string;
 }
 
 const PEERS: readonly Peer[] = [
@@ -43,20 +55,22 @@ export const peers: Bench = {
     for (const server of servers) await raw(server, "ip", ["-batch", "-"], DEVICE);
     const folder = owner.use(makePrivateDirectory("bench"));
     const times = new Map<string, number[]>();
-    const present = PEERS.filter(({ program }) => isInstalled(program));
-    for (const { label, runs, apply } of present) {
+    context.progress("getting the tools");
+    const tools = await openPeerTools(owner);
+    for (const { label, program, runs, apply } of PEERS) {
+      const tool = tools.found.get(program);
+      if (tool === undefined) continue;
       context.progress(label);
       const few = { ...context, runs: Math.min(context.runs, runs) };
       let revision = 0;
-      const { peer } = await inTurn(few, {
-        peer: async () => {
-          const rules = rulesOf(++revision);
-          const ms = await timeMs(() => apply(servers, folder.path, rules));
-          for (const server of servers) await expectRules(server, rules);
-          return ms;
-        },
-      });
-      times.set(label, peer);
+      const once = async () => {
+        const rules = rulesOf(++revision);
+        const ms = await timeMs(() => apply({ tool, servers, folder: folder.path }, rules));
+        for (const server of servers) await expectRules(server, rules);
+        return ms;
+      };
+      // one that takes minutes isn't warmed up
+      times.set(label, runs === 1 ? [await once()] : (await inTurn(few, { peer: once })).peer);
       for (const server of servers)
         for (const iptables of ["iptables-nft", "iptables-legacy"]) await raw(server, iptables, ["-F"]);
     }
@@ -70,7 +84,8 @@ export const peers: Bench = {
       ratios: [...times].flatMap(([label, samples]) => ratiosOf(label, samples, ours)),
       notes: [
         "each peer writes 100 IPv4 rules on four namespaces of this machine at once, over its local connection; Sluice writes them for both families",
-        ...PEERS.filter((peer) => !present.includes(peer)).map(({ label }) => `not installed here: ${label}`),
+        "shorewall compiles and starts on each server; where it isn't installed, its files are brought into /usr first, some ms",
+        ...[...tools.missing].map(([program, reason]) => `left out: ${program}: ${reason}`),
       ],
     };
   },
@@ -127,16 +142,12 @@ function policyText(rules: readonly string[]): string {
   return [...head, ...lines, "reach: [tcp/22]", ""].join("\n");
 }
 
-async function ansibleLoop(
-  servers: readonly RehearsalNamespace[],
-  folder: string,
-  rules: readonly string[],
-): Promise<void> {
+async function ansibleLoop(at: Stage, rules: readonly string[]): Promise<void> {
   const items = rules.map((rule) => {
     const [, protocol = "", , , , port = ""] = rule.split(" ");
     return `      - { protocol: ${protocol}, port: "${port}" }`;
   });
-  await playbook(servers, folder, [
+  await playbook(at, [
     "    - ansible.builtin.iptables: { chain: INPUT, flush: true }",
     "    - ansible.builtin.iptables:",
     "        chain: INPUT",
@@ -149,23 +160,16 @@ async function ansibleLoop(
   ]);
 }
 
-async function ansibleCopy(
-  servers: readonly RehearsalNamespace[],
-  folder: string,
-  rules: readonly string[],
-): Promise<void> {
+async function ansibleCopy(at: Stage, rules: readonly string[]): Promise<void> {
+  const { folder } = at;
   await writeFile(join(folder, "rules"), restoreText(rules));
-  await playbook(servers, folder, [
+  await playbook(at, [
     `    - ansible.builtin.copy: { src: ${folder}/rules, dest: "${folder}/rules-{{ inventory_hostname }}" }`,
     `    - ansible.builtin.command: "{{ enter }} iptables-restore ${folder}/rules-{{ inventory_hostname }}"`,
   ]);
 }
 
-async function playbook(
-  servers: readonly RehearsalNamespace[],
-  folder: string,
-  tasks: readonly string[],
-): Promise<void> {
+async function playbook({ tool, servers, folder }: Stage, tasks: readonly string[]): Promise<void> {
   const hosts = servers.map(({ pid }, index) => {
     const enter = `nsenter --net=/proc/${pid}/ns/net`;
     return `server-${index} ansible_connection=local enter="${enter}" ansible_python_interpreter="${enter} /usr/bin/python3"`;
@@ -175,36 +179,36 @@ async function playbook(
     join(folder, "play.yaml"),
     ["- hosts: all", "  gather_facts: false", "  tasks:", ...tasks, ""].join("\n"),
   );
-  await runCommand("ansible-playbook", ["-i", join(folder, "hosts"), join(folder, "play.yaml")], {
-    timeoutMs: PATIENCE_MS,
+  const [command = "", ...words] = [
+    ...TOGETHER,
+    ...tool.start,
+    "-i",
+    join(folder, "hosts"),
+    join(folder, "play.yaml"),
+  ];
+  await runCommand(command, words, {
+    timeoutMs: (PATIENCE_S + 10) * 1000,
     env: { ...process.env, ANSIBLE_NOCOLOR: "1", HOME: folder },
   });
 }
 
-async function ferm(
-  servers: readonly RehearsalNamespace[],
-  folder: string,
-  rules: readonly string[],
-): Promise<void> {
+async function ferm({ tool, servers, folder }: Stage, rules: readonly string[]): Promise<void> {
   const lines = rules.map((rule) => {
     const [, protocol = "", , , , port = ""] = rule.split(" ");
     return `proto ${protocol} mod ${protocol} dport ${port} DROP;`;
   });
   const path = join(folder, "ferm.conf");
   await writeFile(path, `domain ip table filter chain INPUT {\n${lines.join("\n")}\n}\n`);
-  await Promise.all(servers.map((server) => raw(server, "ferm", [path])));
+  const [command = "", ...words] = [...tool.start, path];
+  await Promise.all(servers.map((server) => raw(server, command, words)));
 }
 
-async function shorewall(
-  servers: readonly RehearsalNamespace[],
-  parent: string,
-  rules: readonly string[],
-): Promise<void> {
+async function shorewall({ tool, servers, folder: parent }: Stage, rules: readonly string[]): Promise<void> {
   const folder = join(parent, "shorewall"); // it reads every file beside its own
   await mkdir(folder, { recursive: true });
   const files: Record<string, string> = {
     // it makes its log private, so never name one that others use
-    "shorewall.conf": `STARTUP_ENABLED=Yes\nIP_FORWARDING=Keep\nSTARTUP_LOG=${parent}/shorewall.log\nLOGFILE=${parent}/messages\n`,
+    "shorewall.conf": `STARTUP_ENABLED=Yes\nIP_FORWARDING=Keep\nSTARTUP_LOG=${parent}/shorewall.log\nLOGFILE=${parent}/messages\nMODULESDIR=${parent}/no-modules\n`,
     zones: "fw firewall\nnet ipv4\n",
     interfaces: "?FORMAT 2\nnet eth0 optional\n",
     policy: "fw net ACCEPT\nnet all ACCEPT\nall all ACCEPT\n",
@@ -217,9 +221,9 @@ async function shorewall(
   await Promise.all(
     servers.map(async (server, index) => {
       const script = join(parent, `firewall-${index}`);
-      await raw(server, "shorewall", ["compile", folder, script]);
-      // else it would take this machine's own shorewall for its past
-      await raw(server, "env", [`VARDIR=${await stateOf(parent, index)}`, script, "start"]);
+      const words = ["sh", "-c", SHOREWALL, "sh", folder, script, await stateOf(parent, index)];
+      const [command = "", ...args] = [...tool.room, ...words];
+      await raw(server, command, args);
     }),
   );
 }
@@ -243,9 +247,4 @@ async function expectRules(server: RehearsalNamespace, rules: readonly string[])
   const ports = new Set([...saved.matchAll(/ --dports? (\d+) .*-j DROP$/gm)].map(([, port]) => port));
   const missing = rules.find((rule) => !ports.has(rule.split(" ")[5]));
   if (missing !== undefined) throw new Error(`${missing} isn't there`);
-}
-
-function isInstalled(program: string): boolean {
-  const folders = (process.env.PATH ?? "").split(delimiter);
-  return folders.some((folder) => existsSync(join(folder, program)));
 }
