@@ -17,7 +17,7 @@ const PATIENCE_S = 1_800;
 /** ends Ansible with its workers: one that is killed alone leaves them waiting for it */
 const TOGETHER = ["setpriv", "--pdeathsig", "TERM", "timeout", "-k", "5", String(PATIENCE_S)];
 /** with a state of its own, else it would take this machine's own shorewall for its past */
-const SHOREWALL = 'shorewall compile "$1" "$2" && VARDIR="$3" "$2" start';
+const SHOREWALL = 'shorewall compile "$1" "$2" && VARDIR="$3" "$2" reload';
 /** shorewall wants a device for its zone */
 const DEVICE = "link add eth0 type veth peer name peer0\naddr add 192.0.2.1/24 dev eth0\nlink set eth0 up\n";
 
