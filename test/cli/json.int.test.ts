@@ -1,3 +1,5 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { type CommandName, VIEWS } from "@sluice/cli/views";
 import type { Lab } from "@sluice/infra/lab/start-lab";
 import { execIn } from "@sluice/infra/net/namespace";
@@ -257,7 +259,17 @@ test("the audit history: filtered, paged, as of a time, and proven whole", async
   ).toMatchObject({
     servers: [{ server: "server-1", confirmed: { assigned: [{ policy: "door", revision: 2 }] } }],
   });
-  expect(await sluice.json("audit verify")).toMatchObject({ ok: true });
+  const { events } = await sluice.json("audit verify");
+  const file = "log.ndjson";
+  const exported = await sluice.json("audit export", ["--out", file]);
+  expect(exported).toMatchObject({ file, events: expect.any(Number) });
+  expect(exported.events).toBeGreaterThanOrEqual(events);
+  const checked = await sluice.json("audit check", [file]);
+  expect(checked).toMatchObject({ ok: true, events: exported.events, from: 1, pinned: false });
+  const text = await readFile(join(sluice.folder, file), "utf8");
+  await sluice.file(file, text.replace(`schemaVersion\\":1`, `schemaVersion\\":2`));
+  const tampered = await sluice.json("audit check", [file], { code: 1 });
+  expect(tampered.findings[0]).toMatchObject({ tampering: "edited", seq: 1 });
 });
 
 test("a packet explained: a foreign drop by its chain, a rule of ours by its line", async () => {

@@ -1,3 +1,5 @@
+import { randomIds } from "@sluice/control/context/ids";
+import { openEpoch } from "@sluice/control/start/epoch";
 import { type PostgresServer, startPostgres } from "@sluice/infra/fixtures/postgres";
 import { waitUntil } from "@sluice/infra/process/wait-until";
 import { createSigningKey, type SignedMessage, signMessage } from "@sluice/proto/base/sign";
@@ -153,17 +155,19 @@ test("what a server has seen counts only in its own words, and only what control
   expect(await world.client.audit.verify.query()).toMatchObject({ ok: true });
 });
 
-test("after a restore under a new epoch, what the old one had later is told, and is no fault", async () => {
+test("after a restore under a new epoch, what a server has seen of the old one later is told, and is no fault", async () => {
   await world.restart(async (database) => {
-    await tamper(
-      database,
-      ...cutOff(newest - 2),
-      ...WITHOUT_TRACE,
-      "insert into epochs values (2, now())",
-      `update checkpoints set position = ${newest - 2}`,
-    );
-    world.link.events.length = newest - 2;
+    const last = newest - 2;
+    const readers = `update checkpoints set position = least(position, ${last})`;
+    await tamper(database, ...cutOff(last), ...WITHOUT_TRACE, readers);
+    world.link.events.length = last;
+    const { clock } = world;
+    await openEpoch(database, { clock, ids: randomIds, actor: "admin", reason: "restored" });
   });
+  world.sees("s1", signed);
+  await seen();
   const view = await world.client.audit.verify.query();
-  expect(view).toMatchObject({ ok: true, notes: [expect.stringContaining("lost by a restore")] });
+  expect(view).toMatchObject({ ok: true, findings: [] });
+  expect(view.notes.join()).toContain(`s1 knows event ${newest} of epoch 1`);
+  expect(view.notes.join()).toContain("lost by a restore");
 });

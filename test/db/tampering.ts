@@ -73,6 +73,7 @@ export function swap(one: number, other: number): string[] {
 export function cutOff(last: number): string[] {
   return [
     `delete from events where seq > ${last}`,
+    `delete from personal where seq > ${last}`,
     `update head set seq = ${last}, hash = (select hash from events where seq = ${last})`,
     `delete from personal where seq > ${last}`,
   ];
