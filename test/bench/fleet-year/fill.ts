@@ -36,8 +36,7 @@ const BEGINS = Date.parse("2025-11-01T00:00:00Z");
 const LOOK_EVERY = 1_000;
 
 const CONSTRAINTS = [
-  ["personal", "personal_event_id_fkey", "foreign key (event_id) references events (id)"],
-  ["personal", "personal_pkey", "primary key (event_id, field)"],
+  ["personal", "personal_pkey", "primary key (seq)"],
   ["events", "events_id_key", "unique (id)"],
   ["events", "events_stream_stream_version_key", "unique (stream, stream_version)"],
   ["events", "events_pkey", "primary key (seq)"],
@@ -125,7 +124,9 @@ async function openLog(database: Database) {
     ...["seq", "stream", "stream_version", "id", "type", "schema_version", "body", "prev_hash", "hash"],
     ...["at", "correlation", ...KEYS],
   ]);
-  const personal = await copyInto(database, "personal", ["event_id", "field", "salt", "value"]);
+  const personal = await copyInto(database, "personal", [
+    ...["seq", "actor", "actor_salt", "reason", "reason_salt"],
+  ]);
   const history = await openHistory(database);
   const versions = new Map<string, number>();
   const ids = idSource();
@@ -154,8 +155,7 @@ async function openLog(database: Database) {
         ...[seq, stream, streamVersion, id, event.type, 1, text, previous, head, at, correlation],
         ...KEYS.map((key) => keys[key] ?? null),
       ]);
-      personal.row([id, "actor", salts.actor, actor]);
-      personal.row([id, "reason", salts.reason, reason]);
+      personal.row([seq, actor, salts.actor, reason, salts.reason]);
       history.take({ type: event.type, keys, data: event.data, meta: { at, correlation, actor, reason } });
     },
     async drained() {
