@@ -1,6 +1,7 @@
 import { append } from "./append.ts";
 import { applyRules } from "./apply-rules.ts";
 import { applySet } from "./apply-set.ts";
+import { auditSize } from "./audit-size.ts";
 import type { Bench } from "./bench.ts";
 import { changes } from "./changes.ts";
 import { drift } from "./drift.ts";
@@ -16,6 +17,7 @@ import { rollout } from "./rollout.ts";
 
 export const BENCHES: readonly Bench[] = [
   append,
+  auditSize,
   applySet,
   applyRules,
   changes,

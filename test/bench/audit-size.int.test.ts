@@ -1,0 +1,61 @@
+import { connect, type Database } from "@sluice/db/connect";
+import { migrate } from "@sluice/db/migrate";
+import { type PostgresServer, startPostgres } from "@sluice/infra/fixtures/postgres";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type FleetYear, fillFleetYear } from "./fleet-year/fill.ts";
+import { questionsOf } from "./fleet-year/questions.ts";
+
+/**
+ * What a question reads, on a log of 200,000 events: no table whole, and no more rows than a page needs. Rows, not times:
+ * those are the benchmark's (`npm run bench audit-size`).
+ */
+const EVENTS = 200_000;
+const MOST_EVENTS = 400;
+const MOST_TERM_ROWS = 4_000;
+const TABLES = [
+  "events",
+  "personal",
+  "history_terms",
+  "assignments",
+  "list_spans",
+  "list_revisions",
+  "server_labels",
+];
+
+let server: PostgresServer;
+let database: Database;
+let year: FleetYear;
+beforeAll(async () => {
+  server = await startPostgres({ own: true, settings: { fsync: "off" } });
+  // one connection: what it read is told by the connection itself
+  database = await connect(server.url, { max: 1 });
+  await migrate(database);
+  year = await fillFleetYear(database, { events: EVENTS });
+}, 600_000);
+afterAll(async () => {
+  await database?.close();
+  await server?.stop();
+});
+
+async function readSoFar(): Promise<Map<string, { scans: number; rows: number }>> {
+  await database.sql`select pg_stat_force_next_flush()`;
+  await database.sql`select pg_stat_clear_snapshot()`;
+  const rows = await database.sql<{ name: string; scans: number; rows: number }[]>`
+    select relname as name, seq_scan::integer as scans, (coalesce(idx_tup_fetch, 0) + seq_tup_read)::integer as rows
+      from pg_stat_user_tables where relname = any(${TABLES})`;
+  return new Map(rows.map(({ name, ...read }) => [name, read]));
+}
+
+test("no question reads a table whole, or more of the log than its page", async () => {
+  for (const { name, prepare } of questionsOf(database, year)) {
+    const ask = await prepare();
+    const before = await readSoFar();
+    expect(await ask(), name).toBeGreaterThanOrEqual(0);
+    const after = await readSoFar();
+    const read = (table: string, what: "scans" | "rows") =>
+      (after.get(table)?.[what] ?? 0) - (before.get(table)?.[what] ?? 0);
+    for (const table of TABLES) expect.soft(read(table, "scans"), `${name}: ${table} whole`).toBe(0);
+    expect.soft(read("events", "rows"), `${name}: events`).toBeLessThan(MOST_EVENTS);
+    expect.soft(read("history_terms", "rows"), `${name}: terms`).toBeLessThan(MOST_TERM_ROWS);
+  }
+});

@@ -1,0 +1,145 @@
+import { auditAt } from "@sluice/control/audit/at";
+import { streamLog } from "@sluice/control/audit/log";
+import { Documents } from "@sluice/control/policies/documents";
+import { connect, type Database } from "@sluice/db/connect";
+import { migrate } from "@sluice/db/migrate";
+import { startPostgres } from "@sluice/infra/fixtures/postgres";
+import { parsePolicy } from "@sluice/proto/policy/parse";
+import type { Bench, BenchContext, BenchFindings, Ratio, Row } from "./bench.ts";
+import { quantile, ratio, row } from "./figures.ts";
+import { type FleetYear, fillFleetYear } from "./fleet-year/fill.ts";
+import { questionsOf } from "./fleet-year/questions.ts";
+
+/** How large the log is; `AUDIT_EVENTS=100000,1000000,10000000` instead, the last takes some 25 GB and its time. */
+const SIZES = [100_000, 1_000_000];
+const AIM_MS = 50;
+const ASKED_EACH = 40;
+const STREAMED = 20_000;
+
+/** Questions to the history of a made-up fleet-year: does a page's price grow with the log? */
+export const auditSize: Bench = {
+  name: "audit-size",
+  what: "first pages of the history's questions on a fleet-year of 100k and 1M events, against an aim of 50 ms",
+  runs: 1,
+  async run(context) {
+    const sizes = process.env.AUDIT_EVENTS?.split(",").map(Number) ?? SIZES;
+    const findings: BenchFindings = { rows: [], ratios: [], notes: [] };
+    for (const events of sizes) {
+      const { rows, ratios, notes } = await measureSize(context, events);
+      findings.rows.push(...rows);
+      findings.ratios.push(...ratios);
+      findings.notes.push(...notes);
+    }
+    findings.notes.push(
+      "caches are warm: every question was asked before; Postgres, with fsync on, shares the cores",
+    );
+    return findings;
+  },
+};
+
+async function measureSize(context: BenchContext, events: number): Promise<BenchFindings> {
+  const postgres = await startPostgres({
+    own: true,
+    settings: { shared_buffers: "1GB" },
+    signal: context.signal,
+  });
+  try {
+    await using database = await connect(postgres.url, { schema: "bench" });
+    await migrate(database);
+    const year = await quickly(database, () =>
+      fillFleetYear(database, {
+        events,
+        signal: context.signal,
+        progress: (text) => context.progress(`${events} events: ${text}`),
+      }),
+    );
+    return await measureYear(context, database, year);
+  } finally {
+    await postgres.stop();
+  }
+}
+
+/** Without fsync as long as the year is made: what is lost then is made again. */
+async function quickly<T>({ sql }: Database, work: () => Promise<T>): Promise<T> {
+  await sql`alter system set fsync = off`;
+  await sql`select pg_reload_conf()`;
+  try {
+    return await work();
+  } finally {
+    await sql`alter system reset fsync`;
+    await sql`select pg_reload_conf()`;
+    await sql`checkpoint`;
+  }
+}
+
+export async function measureYear(
+  context: BenchContext,
+  database: Database,
+  year: FleetYear,
+): Promise<BenchFindings> {
+  const rows: Row[] = [];
+  const ratios: Ratio[] = [];
+  const size = `${year.events / 1000}k`;
+  for (const { name, prepare } of questionsOf(database, year)) {
+    context.progress(`${size} events: ${name}`);
+    const samples: number[] = [];
+    for (let count = -ASKED_EACH / 4; count < ASKED_EACH * context.runs; count += 1) {
+      if (context.signal.aborted) break;
+      const took = await timed(await prepare());
+      if (count >= 0) samples.push(took);
+    }
+    rows.push(row(`${size}: ${name}`, "ms", samples));
+    ratios.push(
+      ratio(`${size}: ${name}, p99 / ${AIM_MS} ms`, [quantile(samples, 0.99)], [AIM_MS], { atMost: 1 }),
+    );
+  }
+  rows.push(await fleetRow(database, year, size), ...(await streamRows(database, size)));
+  return { rows, ratios, notes: [await sizeNote(database, year)] };
+}
+
+async function timed(ask: () => Promise<number>): Promise<number> {
+  const begun = performance.now();
+  await ask();
+  return performance.now() - begun;
+}
+
+async function fleetRow(database: Database, year: FleetYear, size: string): Promise<Row> {
+  const past = { waitFor: async () => {}, catchUp: async () => {} };
+  const ctx = { database, documents: new Documents(parsePolicy), past };
+  const samples: number[] = [];
+  for (let count = 0; count < 4; count += 1) {
+    const begun = performance.now();
+    const { servers } = await auditAt(ctx, { time: year.to });
+    samples.push((servers.length * 1000) / (performance.now() - begun));
+  }
+  return row(`${size}: as of, the whole fleet`, "servers/s", samples.slice(1));
+}
+
+async function streamRows(database: Database, size: string): Promise<Row[]> {
+  const rates: number[] = [];
+  const grown: number[] = [];
+  for (let count = 0; count < 3; count += 1) {
+    let seen = 0;
+    const before = process.memoryUsage().rss;
+    const begun = performance.now();
+    for await (const _ of streamLog({ database }, { types: ["ServerConfirmed", "ListChanged"] })) {
+      seen += 1;
+      if (seen === STREAMED) break;
+    }
+    rates.push((seen * 1000) / (performance.now() - begun));
+    grown.push((process.memoryUsage().rss - before) / 1_048_576);
+  }
+  return [
+    row(`${size}: streamed`, "events/s", rates.slice(1)),
+    row(`${size}: memory grown by ${STREAMED} streamed`, "MB", grown.slice(1)),
+  ];
+}
+
+async function sizeNote(database: Database, { events, servers, seconds }: FleetYear): Promise<string> {
+  const rows = await database.sql<{ name: string; mb: number }[]>`
+    select relname as name, (pg_total_relation_size(oid) / 1048576)::integer as mb from pg_class
+     where relkind = 'r' and relnamespace = current_schema()::regnamespace and relname in ('events', 'personal', 'history_terms')
+     order by relname`;
+  const sizes = rows.map(({ name, mb }) => `${name} ${mb} MB`).join(", ");
+  return `${events} events of ${servers} servers, made in ${Math.round(seconds)} s (${Math.round(events / seconds)}/s, fsync off): ${sizes}`;
+}
