@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import type { Database, Tx } from "../connect.ts";
-import { readPage } from "../log/read.ts";
+import { readHead, readPage } from "../log/read.ts";
 import type { StoredEvent } from "../log/stored-event.ts";
 import { lockCheckpoint, moveCheckpoint, readCheckpoint } from "../projections/checkpoint.ts";
 import { type Indexed, termsOf } from "./terms.ts";
@@ -22,8 +22,10 @@ export function readFilled(database: Pick<Database, "db">): Promise<number> {
   return readCheckpoint(database.db, HISTORY);
 }
 
-/** Writes every block that is complete. */
+/** Writes every block that is complete. Reads no event while none is. */
 export async function fillBlocks(database: Pick<Database, "db">, signal?: AbortSignal): Promise<void> {
+  const [filled, head] = await Promise.all([readFilled(database), readHead(database.db)]);
+  if (head.seq - filled < EVENTS_PER_BLOCK) return;
   for (let full = true; full && !signal?.aborted; ) {
     full = await database.db.transaction(async (tx) => {
       let position = await lockCheckpoint(tx, HISTORY);
