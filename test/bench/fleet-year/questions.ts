@@ -68,6 +68,8 @@ export function questionsOf(database: Database, year: FleetYear, seed = 7): Ques
   ];
   const of = async (filter: Parameters<typeof auditAt>[1]) => await auditAt(ctx, filter);
   const longAgo = laterBy(year.from, 30);
+  /** when everything was there */
+  const later = async () => laterBy(year.from, 90 + dice.number(200));
 
   return [
     about("by policy", policy, (its) => log({ policy: its })),
@@ -118,12 +120,12 @@ export function questionsOf(database: Database, year: FleetYear, seed = 7): Ques
     ),
     about(
       "as of, one policy",
-      () => both(policy, async () => laterBy(year.from, 90 + dice.number(200))),
+      () => both(policy, later),
       async ([its, at]) => (await of({ policy: its, time: at, limit: PAGE })).servers.length,
     ),
     about(
       "as of, what a list held",
-      time,
+      later,
       async (at) => (await of({ list: "bans", time: at, limit: PAGE })).lists.length,
     ),
     about(
