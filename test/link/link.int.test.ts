@@ -31,8 +31,6 @@ const pulses: Pulse[] = [];
 const counted: Hits[] = [];
 /** what recording the next reports fails of */
 const failures: Error[] = [];
-/** whose reports control takes long to record */
-let held: { server: string; until: Promise<void> } = { server: "", until: Promise.resolve() };
 const reportKeys = new Map<string, string>();
 let confirmAnswer: Awaited<ReturnType<LinkIn["onConfirm"]>> = { ok: true };
 const open: AgentLink[] = [];
@@ -41,7 +39,6 @@ const linkIn: LinkIn = {
   onConnected: () => undefined,
   reportKey: async (server) => reportKeys.get(server),
   onReport: async (report) => {
-    if (held.server === report.server) await held.until;
     const failure = failures.shift();
     if (failure !== undefined) throw failure;
     reports.push(report);
@@ -238,22 +235,6 @@ test("while the database is away no report overtakes another", async () => {
   const mine = () => reports.flatMap(({ server, body }) => (server === "ordered" ? [body] : []));
   await vi.waitFor(() => expect(mine()).toHaveLength(2), { timeout: 10_000 });
   expect(mine()).toMatchObject([{ by: "first" }, { by: "second" }]);
-});
-
-test("a report that takes long to record keeps none of another server waiting, and its own server's in order", async () => {
-  const recorded = Promise.withResolvers<void>();
-  held = { server: "slow", until: recorded.promise };
-  const slow = await agentOf(await identityOf("slow"));
-  const quick = await agentOf(await identityOf("quick"));
-  for (const by of ["first", "second"])
-    await slow.report({ kind: "paused", until: "2026-01-01T00:00:00.000Z", reason: "", by });
-  await quick.report({ kind: "resumed" });
-  const from = (name: string) => reports.flatMap(({ server, body }) => (server === name ? [body] : []));
-  await vi.waitFor(() => expect(from("quick")).toHaveLength(1), { timeout: 10_000 });
-  expect(from("slow")).toEqual([]);
-  recorded.resolve();
-  await vi.waitFor(() => expect(from("slow")).toHaveLength(2), { timeout: 10_000 });
-  expect(from("slow")).toMatchObject([{ by: "first" }, { by: "second" }]);
 });
 
 test("a report that can't be recorded holds nobody up, and comes again", async () => {

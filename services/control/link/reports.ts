@@ -5,7 +5,6 @@ import { isPassing } from "@sluice/db/faults";
 import { messageOf, SluiceError } from "@sluice/proto/base/errors";
 import { report } from "@sluice/proto/wire/report";
 import { STREAMS } from "@sluice/proto/wire/subjects";
-import { KeyedQueue } from "../context/keyed-queue.ts";
 import type { LinkIn } from "./link.ts";
 import { openFrom } from "./open-from.ts";
 
@@ -16,7 +15,6 @@ const RETRY_LAST_MS = 60_000;
 const TRIES_MOST = 12;
 /** A request that a broker lost with its store is made again after about this long. */
 const PULL_MS = 5_000;
-const AT_ONCE = 16;
 const ACK_WAIT_NS = 60 * 1e9;
 
 export interface ReportLog {
@@ -35,11 +33,10 @@ export async function ensureReportConsumer(manager: JetStreamManager): Promise<v
 }
 
 /**
- * Hands every report to control: those of one server one after the other, in the order of the stream; those of several
- * servers side by side, so that the log takes them together.
+ * Hands every report to control, one after the other, in the order of the stream.
  *
- * 1. While the database is away a report under way is tried again and no other of its server overtakes it: what a server
- *    said last is what counts.
+ * 1. While the database is away the report under way is tried again and no other overtakes it: what a server said last
+ *    is what counts.
  * 2. One that can't be recorded for another reason comes again later and the others go on; after many tries it is given
  *    up, and said so. Else a server that sends nonsense could stop the reports of all.
  * 3. One that isn't signed by its server's own key, or that no database takes, is dropped, and said so.
@@ -53,18 +50,7 @@ export async function consumeReports(
   const messages = await consumer.consume({ max_messages: 64, expires: PULL_MS });
   const stop = new AbortController();
   const done = (async () => {
-    const queue = new KeyedQueue();
-    const underWay = new Set<Promise<void>>();
-    for await (const message of messages) {
-      const server = serverOf(message);
-      const work = queue
-        .run(server, () => handle(message, linkIn, log, stop.signal))
-        .catch((error) => log.warn({ server, error: messageOf(error) }, "a report could not be answered"))
-        .finally(() => underWay.delete(work));
-      underWay.add(work);
-      if (underWay.size >= AT_ONCE) await Promise.race(underWay);
-    }
-    await Promise.all(underWay);
+    for await (const message of messages) await handle(message, linkIn, log, stop.signal);
   })();
   return {
     async close() {
@@ -76,7 +62,7 @@ export async function consumeReports(
 }
 
 async function handle(message: JsMsg, linkIn: LinkIn, log: ReportLog, signal: AbortSignal): Promise<void> {
-  const server = serverOf(message);
+  const server = message.subject.split(".").at(-1) ?? "";
   while (!signal.aborted) {
     try {
       const dropped = await record(message, server, linkIn);
@@ -90,10 +76,6 @@ async function handle(message: JsMsg, linkIn: LinkIn, log: ReportLog, signal: Ab
     await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
   }
   message.nak();
-}
-
-function serverOf({ subject }: JsMsg): string {
-  return subject.split(".").at(-1) ?? "";
 }
 
 /** Why it isn't recorded; undefined where it is. */
