@@ -14,7 +14,6 @@ import { randomIds } from "./context/ids.ts";
 import { KeyedQueue } from "./context/keyed-queue.ts";
 import { createListening } from "./context/listening.ts";
 import type { Clock, Ids, Logger, Services, Timings } from "./context/services.ts";
-import { createStreamStates } from "./context/stream-states.ts";
 import { createHitBook } from "./hits/hit-book.ts";
 import { type Authority, agentJwt } from "./link/authority.ts";
 import { type ControlLink, createControlLink } from "./link/control-link.ts";
@@ -180,6 +179,5 @@ async function createServices(
     books: new ListBooks(),
     deadlines: new Map(),
     compiled: new Map(),
-    states: createStreamStates(),
   };
 }

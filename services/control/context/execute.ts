@@ -7,7 +7,6 @@ import { upcast } from "@sluice/proto/events/upcast";
 import type { Entity } from "./entity.ts";
 import { uuidOf } from "./ids.ts";
 import type { Context } from "./services.ts";
-import type { Loaded } from "./stream-states.ts";
 
 /**
  * The one way in which anything is decided.
@@ -47,15 +46,14 @@ export async function load<State>(
   ctx: Context,
   stream: string,
   entity: Entity<State>,
-): Promise<Loaded<State>> {
-  const known = ctx.states.of(stream, entity);
-  let { state, version } = known;
-  for await (const stored of readStream(ctx.database.db, stream, { from: version + 1 })) {
+): Promise<{ state: State; version: number }> {
+  let state = entity.initial;
+  let version = 0;
+  for await (const stored of readStream(ctx.database.db, stream)) {
     version = stored.streamVersion;
     const event = upcastEvent(stored, upcast);
     if (event) state = entity.evolve(state, event);
   }
-  if (version > known.version) ctx.states.keep(stream, entity, { state, version });
   return { state, version };
 }
 
@@ -67,10 +65,7 @@ async function tryAgain<State>(ctx: Context, command: Command<State>): Promise<E
     if (events.length === 0) return { state, events };
     const stored = toStore(ctx, command, events);
     const verdict = await ctx.appender.append({ stream, expected: version, events: stored });
-    if (verdict.outcome === "conflict") {
-      ctx.states.forget(stream);
-      continue;
-    }
+    if (verdict.outcome === "conflict") continue;
     await visible(ctx, Math.max(...verdict.seqs));
     if (verdict.repeated) return { state: (await load(ctx, stream, entity)).state, events: [] };
     const after = events.reduce((current, event, index) => {

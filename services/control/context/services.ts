@@ -15,7 +15,6 @@ import type { Pulses } from "../servers/pulses.ts";
 import type { Hub } from "./hub.ts";
 import type { KeyedQueue } from "./keyed-queue.ts";
 import type { Listening } from "./listening.ts";
-import type { StreamStates } from "./stream-states.ts";
 
 export interface Clock {
   now(): Date;
@@ -84,7 +83,6 @@ export interface Services {
   compile: (input: CompileInput) => CompileResult;
   parsePolicy: ParsePolicy;
   queue: KeyedQueue;
-  states: StreamStates;
   listening: Listening;
   hub: Hub;
   documents: Documents;
