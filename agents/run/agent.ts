@@ -82,7 +82,6 @@ const DEFAULTS: Intervals = {
 };
 const AUDIT_LOG = "/var/log/audit/audit.log";
 const SETTLE_MS = 300;
-const REST_MS = 1_000;
 const FILL_FIRST_WAIT_MS = 250;
 const FILL_LAST_WAIT_MS = 30_000;
 
@@ -155,16 +154,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     keepHeld,
     beforeChange: counting.read,
     onChanged({ isUndone }) {
+      inBackground(counting.count());
       sendPulse();
       watch?.wrote();
-      clearTimeout(resting);
-      resting = setTimeout(afterwards, REST_MS);
       // what the undo could not bring back at once is mended, whatever the manifest says of drift
       if (isUndone) inBackground(drift.lookNow({ repair: !isPaused(), tell: false }));
-      else cutter.wake();
+      else drift.look({ why: "full" });
+      if (!isUndone) cutter.wake();
     },
   });
-  let resting: NodeJS.Timeout | undefined;
   const self = createSelf({
     server,
     holding,
@@ -303,12 +301,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     inBackground(drift.lookNow({ repair: !isPaused(), tell: false }));
   }
 
-  /** It was all read a moment ago, to verify the change: whoever waits for its outcome, here and elsewhere, goes first. */
-  function afterwards(): void {
-    inBackground(counting.count());
-    drift.look({ why: "full" });
-  }
-
   /** Another tool came or went: what is decided by it, control decides anew. */
   function heardOfForeign(foreign: ForeignFacts): void {
     if (isDeepStrictEqual(known.facts.foreign, foreign)) return;
@@ -367,7 +359,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       closing = true;
       clearInterval(pulsing);
       clearTimeout(settling);
-      clearTimeout(resting);
       await counting.close();
       changes.close();
       pause.close();
