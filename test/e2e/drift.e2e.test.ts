@@ -60,6 +60,7 @@ beforeAll(async () => {
   await lab.client.lists.change.mutate({ list: "bans", add: Object.values(BANNED) });
   await applyPolicy(lab, POLICY, "the wanted state");
   expect(await rollOut(lab, "web")).toMatchObject({ state: "completed" });
+  await onEach(servers, madeAnew);
   whole = await Promise.all(servers.map((server) => server.kernel()));
 });
 afterAll(() => lab?.stop());
@@ -152,6 +153,17 @@ test("with the policy gone, what other tools have there is as it was before the 
   expect(await rollOut(lab, "web", { remove: true })).toMatchObject({ state: "completed" });
   expect(await Promise.all(servers.map((server) => server.kernel()))).toEqual(foreign);
 });
+
+/**
+ * What is held is made anew for the tools that were found there while it was applied. Until it is, a change of ours would
+ * put back what a test breaks, and there would be no drift to report.
+ */
+async function madeAnew({ name }: BackendServer): Promise<void> {
+  await waitUntil(`the generation of ${name} that knows of the other tools`, PATIENCE_MS, async () => {
+    const { generation, confirmedGeneration } = await lab.client.servers.show.query({ server: name });
+    return generation === 2 && confirmedGeneration === 2;
+  });
+}
 
 /** The reports of an object's drift on a server, newest first, once there is one. */
 async function reported(
