@@ -1,27 +1,37 @@
+import type { Database } from "@sluice/db/connect";
 import { control } from "@sluice/db/projections/control";
-import { type Rebuilt, rebuild } from "@sluice/db/projections/rebuild";
+import { past } from "@sluice/db/projections/past";
+import type { Projection } from "@sluice/db/projections/projection";
+import { rebuild } from "@sluice/db/projections/rebuild";
 import { upcast } from "@sluice/proto/events/upcast";
 import type { Logger } from "../context/services.ts";
 import { type DatabaseOptions, openDatabase } from "./open-database.ts";
 
 const TOLD_EVERY_MS = 5_000;
 
-/** Makes control's tables again from the log, whether or not control runs meanwhile. */
+/** Makes control's tables and those of the past again from the log, whether or not control runs meanwhile. */
 export async function rebuildTables(
   options: DatabaseOptions & { log: Logger; signal: AbortSignal },
-): Promise<Rebuilt> {
-  const { log, signal } = options;
+): Promise<void> {
   await using database = await openDatabase(options, { max: 4 });
+  for (const projection of [control, past]) await rebuildAloud(database, projection, options);
+}
+
+async function rebuildAloud(
+  database: Database,
+  projection: Projection,
+  { log, signal }: { log: Logger; signal: AbortSignal },
+): Promise<void> {
   const began = performance.now();
   let toldAt = began;
-  return await rebuild(database, control, {
+  await rebuild(database, projection, {
     ...{ upcast, log, signal },
     onProgress(seq, head) {
       const now = performance.now();
       if (now - toldAt < TOLD_EVERY_MS) return;
       toldAt = now;
       const eventsPerSec = Math.round(seq / ((now - began) / 1000));
-      log.info({ seq, head, eventsPerSec }, "rebuilding");
+      log.info({ projection: projection.name, seq, head, eventsPerSec }, "rebuilding");
     },
   });
 }
