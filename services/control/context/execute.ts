@@ -43,7 +43,7 @@ export async function execute<State>(ctx: Context, command: Command<State>): Pro
 
 /** A stream's state now, and its version. */
 export async function load<State>(
-  ctx: Context,
+  ctx: Pick<Context, "database">,
   stream: string,
   entity: Entity<State>,
 ): Promise<{ state: State; version: number }> {

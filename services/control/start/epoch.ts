@@ -1,12 +1,10 @@
 import type { Database } from "@sluice/db/connect";
 import { Appender } from "@sluice/db/log/append";
-import { readStream } from "@sluice/db/log/read";
-import { upcastEvent } from "@sluice/db/log/upcast-events";
 import { SluiceError } from "@sluice/proto/base/errors";
 import { SCHEMA_VERSIONS, streamOf } from "@sluice/proto/events/event";
-import { upcast } from "@sluice/proto/events/upcast";
+import { load } from "../context/execute.ts";
 import type { Clock, Ids } from "../context/services.ts";
-import { decideEpoch, type FleetState, fleetEntity } from "../fleet/decide.ts";
+import { decideEpoch, fleetEntity } from "../fleet/decide.ts";
 
 /**
  * A database that was restored knows less than the servers do: a generation it issues may be one they have had. In a
@@ -23,7 +21,7 @@ export async function openEpoch(
     epoch,
   }: { clock: Clock; ids: Ids; actor: string; reason: string; epoch?: number },
 ): Promise<number> {
-  const { state, version } = await fleetNow(database);
+  const { state, version } = await load({ database }, streamOf.fleet(), fleetEntity);
   const events = decideEpoch(state, epoch);
   const meta = { at: clock.now().toISOString(), actor, reason, correlation: ids.uuid() };
   const appender = new Appender(database);
@@ -48,16 +46,5 @@ export async function openEpoch(
 
 /** The epoch that generations are issued under: 1 in a new database. */
 export async function currentEpoch(database: Database): Promise<number> {
-  return (await fleetNow(database)).state.epoch;
-}
-
-async function fleetNow({ db }: Database): Promise<{ state: FleetState; version: number }> {
-  let state = fleetEntity.initial;
-  let version = 0;
-  for await (const stored of readStream(db, streamOf.fleet())) {
-    version = stored.streamVersion;
-    const event = upcastEvent(stored, upcast);
-    if (event) state = fleetEntity.evolve(state, event);
-  }
-  return { state, version };
+  return (await load({ database }, streamOf.fleet(), fleetEntity)).state.epoch;
 }
