@@ -1,5 +1,6 @@
 import { assignments } from "./assignments.ts";
 import { drift } from "./drift.ts";
+import { feed } from "./feed.ts";
 import { fleet } from "./fleet.ts";
 import { lists } from "./lists.ts";
 import { plans } from "./plans.ts";
@@ -8,7 +9,17 @@ import type { Projection } from "./projection.ts";
 import { rollouts } from "./rollouts.ts";
 import { servers } from "./servers.ts";
 
-const PARTS: readonly Projection[] = [policies, servers, assignments, rollouts, plans, drift, lists, fleet];
+const PARTS: readonly Projection[] = [
+  policies,
+  servers,
+  assignments,
+  rollouts,
+  plans,
+  drift,
+  lists,
+  feed,
+  fleet,
+];
 
 /**
  * All tables of control as one projection: every command waits until its events are in them, and one transaction for

@@ -10,7 +10,7 @@ import { applyStats, culprit, refusal, takenOver } from "../wire/report.ts";
  * A stored event is never changed. When a type's shape must change, its number in SCHEMA_VERSIONS goes up, an upcaster is
  * added in `upcast.ts`, and examples of the new version in `stored/examples.ts`; those of the old one stay.
  *
- * Streams: `policy-NAME`, `server-NAME`, `plan-ID`, `rollout-ID`, `list-NAME`, `fleet`.
+ * Streams: `policy-NAME`, `server-NAME`, `plan-ID`, `rollout-ID`, `list-NAME`, `reader-NAME`, `fleet`.
  */
 const policyRef = { policy: z.string(), revision: z.int().min(1) };
 
@@ -147,6 +147,16 @@ export const eventData = {
   /** always empty then: a ListChanged that takes everything out comes before it */
   ListRetired: z.strictObject({ list: z.string() }),
 
+  // reader-NAME
+  /** `consumer` is its place in the feed, kept by the broker, and a name that is used once; `from` is the first seq it gets */
+  FeedReaderAdded: z.strictObject({
+    reader: z.string(),
+    consumer: z.string(),
+    from: z.int().min(1),
+    only: z.string().optional(),
+  }),
+  FeedReaderRemoved: z.strictObject({ reader: z.string(), consumer: z.string() }),
+
   // fleet
   FleetFrozen: z.strictObject({}),
   FleetThawed: z.strictObject({}),
@@ -184,5 +194,6 @@ export const streamOf = {
   plan: (id: string) => `plan-${id}`,
   rollout: (id: string) => `rollout-${id}`,
   list: (name: string) => `list-${name}`,
+  reader: (name: string) => `reader-${name}`,
   fleet: () => "fleet",
 } as const;

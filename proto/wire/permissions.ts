@@ -1,4 +1,4 @@
-import { BUCKETS, directGetSubject, subjects } from "./subjects.ts";
+import { BUCKETS, directGetSubject, STREAMS, subjects } from "./subjects.ts";
 
 /**
  * All that one agent may do on NATS: fetch its own keys and any blob, publish its own reports, counts and pulse, hear its own
@@ -27,7 +27,20 @@ export function agentPermissions(server: string): { publish: string[]; subscribe
   };
 }
 
-/** Where the replies to one agent's requests go: no other agent may listen there. */
-export function inboxPrefix(server: string): string {
-  return `_INBOX_${server}`;
+/** Where the replies to one login's requests go: no other may listen there. */
+export function inboxPrefix(login: string): string {
+  return `_INBOX_${login}`;
+}
+
+/** What readers of the feed ask the broker, of any consumer: its next messages, how far it is, and that one was dealt with. */
+export const READER_ASKS = readerAsks("*");
+
+/** All that one reader of the feed may do on NATS: fetch from its own consumer, acknowledge, hear its own inbox. */
+export function readerPermissions(consumer: string): { publish: string[]; subscribe: string[] } {
+  return { publish: readerAsks(consumer), subscribe: [`${inboxPrefix(consumer)}.>`] };
+}
+
+function readerAsks(consumer: string): string[] {
+  const of = `${STREAMS.events.name}.${consumer}`;
+  return [`$JS.API.CONSUMER.MSG.NEXT.${of}`, `$JS.API.CONSUMER.INFO.${of}`, `$JS.ACK.${of}.>`];
 }

@@ -3,6 +3,7 @@ import { addAdoptCommand } from "./commands/adopt.ts";
 import { addAuditCommands } from "./commands/audit.ts";
 import { addDriftCommands } from "./commands/drift.ts";
 import { addExplainCommand } from "./commands/explain.ts";
+import { addFeedCommands } from "./commands/feed.ts";
 import { addFleetCommands } from "./commands/fleet.ts";
 import { addHelpCommand } from "./commands/help.ts";
 import { addImportCommand } from "./commands/import.ts";
@@ -51,6 +52,7 @@ export function createProgram(version: string): Command {
   addExplainCommand(program);
   addListCommands(program);
   addAuditCommands(program);
+  addFeedCommands(program);
   addFleetCommands(program);
   addTokenCommands(program);
   addHelpCommand(program);

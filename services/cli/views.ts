@@ -7,6 +7,7 @@ import {
 } from "@sluice/proto/api/audit";
 import { driftView, repairDriftView, showDriftView } from "@sluice/proto/api/drift";
 import { explainView } from "@sluice/proto/api/explain";
+import { addReaderView, readerRowView, removeReaderView } from "@sluice/proto/api/feed";
 import { createTokenView, fleetView, tokenRowView } from "@sluice/proto/api/fleet";
 import { policyHitsView } from "@sluice/proto/api/hits";
 import { importView } from "@sluice/proto/api/import";
@@ -76,6 +77,9 @@ export const VIEWS = {
   "audit verify": auditVerifyView,
   "audit export": auditExportView,
   "audit check": auditCheckView,
+  "feed add": addReaderView,
+  "feed ls": z.array(readerRowView),
+  "feed rm": removeReaderView,
   status: fleetView,
   freeze: fleetView,
   thaw: fleetView,

@@ -15,10 +15,11 @@ import { KeyedQueue } from "./context/keyed-queue.ts";
 import { createListening } from "./context/listening.ts";
 import type { Clock, Ids, Logger, Services, Timings } from "./context/services.ts";
 import { createHitBook } from "./hits/hit-book.ts";
-import { type Authority, agentJwt } from "./link/authority.ts";
+import { type Authority, agentJwt, readerCredentials } from "./link/authority.ts";
 import { type ControlLink, createControlLink } from "./link/control-link.ts";
 import type { LinkIn } from "./link/link.ts";
 import { ListBooks } from "./lists/books.ts";
+import { createReaderKeeper } from "./loops/keep-readers.ts";
 import { type LateLink, lateLink } from "./loops/late-link.ts";
 import { createLinkIn } from "./loops/link-in.ts";
 import { createCheckpointPublisher } from "./loops/publish-checkpoints.ts";
@@ -109,6 +110,7 @@ async function startOn(database: Database, options: ControlOptions): Promise<Con
     createListPublisher(services),
     createEventRelay(services),
     createCheckpointPublisher(services),
+    createReaderKeeper(services),
   ];
   const linkIn = createLinkIn(services, () => {
     for (const publisher of publishers) publisher.again();
@@ -163,7 +165,10 @@ async function createServices(
       keys,
       natsUrls: options.agentNatsUrls ?? options.natsUrls,
       control: agentEndpoints,
-      ...(authority && { issueJwt: (server: string, key: string) => agentJwt(authority, server, key) }),
+      ...(authority && {
+        issueJwt: (server: string, key: string) => agentJwt(authority, server, key),
+        issueCredentials: (consumer: string) => readerCredentials(authority, consumer),
+      }),
     },
     sign: (domain, value) => signMessage(signingKey, domain, value),
     compile,

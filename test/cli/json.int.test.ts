@@ -199,6 +199,13 @@ test("lists", async () => {
   expect(await sluice.json("list retire", ["bans"])).toEqual({ list: "bans" });
 });
 
+test("readers of the feed", async () => {
+  const { credentials } = await sluice.json("feed add", ["billing", "--new", "--only", "RolloutHalted"]);
+  expect(credentials).toContain("BEGIN NATS USER JWT");
+  expect(await sluice.json("feed ls")).toMatchObject([{ reader: "billing", only: "RolloutHalted" }]);
+  expect(await sluice.json("feed rm", ["billing"])).toMatchObject({ reader: "billing", inEffect: true });
+});
+
 test("tokens", async () => {
   const { token } = await sluice.json("token create", ["grafana", "--role", "viewer"]);
   expect(await sluice.json("server ls", [], { token })).toHaveLength(3);

@@ -15,6 +15,7 @@ import { assignedView, decidedView } from "@sluice/proto/api/common";
 import { driftView, repairDriftView, showDriftView } from "@sluice/proto/api/drift";
 import { errorView, placeView, problemView } from "@sluice/proto/api/error";
 import { explainView } from "@sluice/proto/api/explain";
+import { addReaderView, readerRowView, removeReaderView } from "@sluice/proto/api/feed";
 import { createTokenView, fleetView, tokenRowView } from "@sluice/proto/api/fleet";
 import { policyHitsView, ruleHitsView } from "@sluice/proto/api/hits";
 import { importView, leftView } from "@sluice/proto/api/import";
@@ -89,6 +90,9 @@ export const SHAPES = {
   auditExport: auditExportView,
   auditCheck: auditCheckView,
   finding,
+  addReader: addReaderView,
+  readerRow: readerRowView,
+  removeReader: removeReaderView,
   fleet: fleetView,
   createToken: createTokenView,
   tokenRow: tokenRowView,

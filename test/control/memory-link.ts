@@ -17,6 +17,8 @@ export interface MemoryLink {
   heads: Map<string, ListHead>;
   events: { seq: number; type: string; text: string }[];
   pulses: ControlPulse[];
+  /** consumers of the feed */
+  readers: Set<string>;
   /** those in the stream, and those that servers were told */
   checkpoints: SignedMessage[];
   told: SignedMessage[];
@@ -43,6 +45,7 @@ export function memoryLink(): MemoryLink {
     heads: new Map(),
     events: [],
     pulses: [],
+    readers: new Set(),
     checkpoints: [],
     told: [],
     answer: async (server) => ({ ok: false, reason: `${server} doesn't answer` }),
@@ -81,6 +84,13 @@ export function memoryLink(): MemoryLink {
       return last && JSON.stringify(last);
     },
     eventText: async (seq) => memory.events.find((event) => event.seq === seq)?.text,
+    putReader: async ({ consumer }) => Boolean(memory.readers.add(consumer)),
+    readerPlace: async (consumer) =>
+      memory.readers.has(consumer) ? { acked: 0, waiting: memory.events.length } : undefined,
+    async dropReader(consumer) {
+      memory.readers.delete(consumer);
+      return true;
+    },
     async tellCheckpoint(message) {
       memory.told.push(message);
     },

@@ -123,6 +123,13 @@ export const STORED_EXAMPLES: Examples = {
     ],
   },
   ListRetired: { 1: [{ list: "bans" }] },
+  FeedReaderAdded: {
+    1: [
+      { reader: "billing", consumer: "billing-4k2mx9bb", from: 1 },
+      { reader: "pager", consumer: "pager-7hq2wzcc", from: 4711, only: "RolloutHalted" },
+    ],
+  },
+  FeedReaderRemoved: { 1: [{ reader: "billing", consumer: "billing-4k2mx9bb" }] },
   FleetFrozen: { 1: [{}] },
   FleetThawed: { 1: [{}] },
   EpochOpened: { 1: [{ epoch: 2 }] },

@@ -1,5 +1,6 @@
 import { auditRouter } from "./audit.ts";
 import { driftRouter } from "./drift.ts";
+import { feedRouter } from "./feed.ts";
 import { fleetRouter, tokensRouter } from "./fleet.ts";
 import { listsRouter } from "./lists.ts";
 import { plansRouter } from "./plans.ts";
@@ -17,6 +18,7 @@ export const appRouter = router({
   drift: driftRouter,
   lists: listsRouter,
   audit: auditRouter,
+  feed: feedRouter,
   fleet: fleetRouter,
   tokens: tokensRouter,
 });

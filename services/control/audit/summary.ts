@@ -74,6 +74,12 @@ export function summaryOf(event: SluiceEvent): string {
     }
     case "ListRetired":
       return `list ${event.data.list} was retired`;
+    case "FeedReaderAdded": {
+      const { reader, from, only = "every" } = event.data;
+      return `${reader} may read the feed, ${only} event from ${from} on`;
+    }
+    case "FeedReaderRemoved":
+      return `${event.data.reader} may no longer read the feed`;
     case "FleetFrozen":
       return "the fleet was frozen";
     case "FleetThawed":

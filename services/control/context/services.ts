@@ -57,6 +57,8 @@ export interface Enrolment {
   control: readonly string[];
   /** a login for the agent's own nkey; absent where the broker takes plain connections */
   issueJwt?: ((server: string, natsKey: string) => Promise<string>) | undefined;
+  /** a login for a reader of the feed, likewise */
+  issueCredentials?: ((consumer: string) => Promise<string>) | undefined;
 }
 
 export type ParsePolicy = (

@@ -19,6 +19,7 @@ import { type Buckets, ensureStreams, openBuckets } from "./buckets.ts";
 import { connectNats, type NatsLogin } from "./connect.ts";
 import type { LinkIn, LinkOut } from "./link.ts";
 import { openFrom } from "./open-from.ts";
+import { dropReader, putReader, readerPlace } from "./readers.ts";
 import { consumeReports, ensureReportConsumer, type ReportLog } from "./reports.ts";
 import { isStorable } from "./storable.ts";
 
@@ -126,6 +127,10 @@ export async function createControlLink(options: ControlLinkOptions, linkIn: Lin
       const message = await manager.streams.getMessage(STREAMS.events.name, { seq }).catch(() => null);
       return message?.string();
     },
+
+    putReader: async (reader) => up && (await putReader(manager, reader)),
+    readerPlace: (consumer) => readerPlace(manager, consumer),
+    dropReader: async (consumer) => up && (await dropReader(manager, consumer)),
 
     async tellCheckpoint(message) {
       if (up) connection.publish(subjects.control, JSON.stringify(message));

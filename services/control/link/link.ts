@@ -36,10 +36,30 @@ export interface LinkOut {
   lastCheckpoint(): Promise<string | undefined>;
   /** an event in the EVENTS stream; undefined where it isn't there, or can't be asked now */
   eventText(seq: number): Promise<string | undefined>;
+  /** Makes a reader's consumer where it is missing. False: not now, the feed doesn't reach so far yet, or NATS is away. */
+  putReader(reader: FeedConsumer): Promise<boolean>;
+  /** undefined where it isn't there; throws where that can't be said now */
+  readerPlace(consumer: string): Promise<ReaderPlace | undefined>;
+  /** True: it is gone, for now. */
+  dropReader(consumer: string): Promise<boolean>;
   /** Tells servers a signed checkpoint, for them to witness it. */
   tellCheckpoint(message: SignedMessage): Promise<void>;
   ask(server: string, ask: Ask, timeoutMs: number): Promise<AskReply>;
   pulse(pulse: ControlPulse): Promise<void>;
+}
+
+/** A reader's place in the EVENTS stream, by name; made, it begins with the event `from`. */
+export interface FeedConsumer {
+  consumer: string;
+  from: number;
+  /** events of this type only */
+  only?: string | undefined;
+}
+
+export interface ReaderPlace {
+  /** every event up to it was acknowledged */
+  acked: number;
+  waiting: number;
 }
 
 /** What comes in. A report is acknowledged only after `onReport` resolved; it may come twice (same id). */

@@ -33,6 +33,9 @@ export function lateLink(openLink: (linkIn: LinkIn) => Promise<ControlLink>): La
     putCheckpoint: async (id, message) => (await opened).putCheckpoint(id, message),
     lastCheckpoint: async () => (await opened).lastCheckpoint(),
     eventText: async (seq) => link?.eventText(seq),
+    putReader: async (reader) => link?.putReader(reader) ?? false,
+    readerPlace: async (consumer) => (await opened).readerPlace(consumer),
+    dropReader: async (consumer) => link?.dropReader(consumer) ?? false,
     tellCheckpoint: async (message) => link?.tellCheckpoint(message),
     ask: async (server, ask, timeoutMs) =>
       link?.ask(server, ask, timeoutMs) ?? { ok: false, reason: "control has no connection to NATS" },
