@@ -19,11 +19,21 @@ export async function askForReason(
   if (!isMissing || json || !process.stdin.isTTY || !process.stderr.isTTY) return false;
   if (!withReason.safeParse(options).success) return false;
   const lines = createInterface({ input: process.stdin, output: process.stderr });
+  lines.once("SIGINT", () => {
+    lines.close(); // the terminal is given back first
+    process.kill(process.pid, "SIGINT");
+  });
   try {
-    const reason = (await lines.question(`${message}. Why is it done? `)).trim();
+    const said = await lines.question(`${message}. Why is it done? `).catch(nothingOnCtrlD);
+    const reason = said.trim();
     Object.assign(options ?? {}, { reason });
     return reason !== "";
   } finally {
     lines.close();
   }
+}
+
+function nothingOnCtrlD(error: unknown): string {
+  if (error instanceof Error && error.name === "AbortError") return "";
+  throw error;
 }

@@ -42,7 +42,8 @@ function withCure(view: ErrorView): ErrorView {
 }
 
 function lookAround(message: string): string | undefined {
-  const [, noun] = /^there is no (server|policy|plan|rollout|list|token) /.exec(message) ?? [];
+  const [, noun] = /^there is no (server|policy|plan|rollout|list|token|reader) /.exec(message) ?? [];
+  if (noun === "reader") return "sluice feed ls shows what there is";
   if (noun !== undefined) return `sluice ${noun} ls shows what there is`;
   return message.includes("revision") ? "sluice policy history NAME shows what there is" : undefined;
 }
