@@ -1,6 +1,6 @@
-import { and, asc, eq, gt, lte } from "drizzle-orm";
+import { and, asc, eq, gt, inArray, lte } from "drizzle-orm";
 import type { Queryable } from "../connect.ts";
-import { events, head } from "../schema/events.ts";
+import { events, head, personal } from "../schema/events.ts";
 import { type StoredEvent, selectStored, toStored } from "./stored-event.ts";
 
 /**
@@ -24,6 +24,42 @@ export async function readHead(db: Queryable): Promise<Position> {
 export async function readPage(db: Queryable, after: number, limit: number): Promise<StoredEvent[]> {
   const rows = await selectStored(db).where(gt(events.seq, after)).orderBy(asc(events.seq)).limit(limit);
   return rows.map(toStored);
+}
+
+/** The events of some types in a stretch of the log, which ends `span` seqs after the position, or at the head. */
+export interface Stretch {
+  events: StoredEvent[];
+  /** the position up to which it goes */
+  upTo: number;
+  /** the head's */
+  newest: number;
+  isLast: boolean;
+}
+
+/** One statement: what is up to the head that it tells was there for it to read. */
+export async function readStretch(
+  db: Queryable,
+  { after, span, types }: { after: number; span: number; types: readonly string[] },
+): Promise<Stretch> {
+  const to = after + span;
+  const within = and(gt(events.seq, after), lte(events.seq, to), lte(events.seq, head.seq));
+  const rows = await db
+    .select({
+      newest: head.seq,
+      event: { seq: events.seq, hash: events.hash, body: events.body },
+      ...{ actor: personal.actor, reason: personal.reason },
+    })
+    .from(head)
+    .leftJoin(events, and(within, inArray(events.type, [...types])))
+    .leftJoin(personal, eq(personal.seq, events.seq))
+    .orderBy(asc(events.seq));
+  const newest = rows[0]?.newest ?? 0;
+  return {
+    events: rows.flatMap(({ event, ...its }) => (event === null ? [] : [toStored({ ...event, ...its })])),
+    upTo: Math.max(after, Math.min(to, newest)),
+    newest,
+    isLast: newest <= to,
+  };
 }
 
 /** Every event after the position, page by page; ends at what was the newest when the last page was read. */

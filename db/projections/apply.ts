@@ -1,4 +1,5 @@
 import { messageOf, SluiceError } from "@sluice/proto/base/errors";
+import { sql } from "drizzle-orm";
 import type { Tx } from "../connect.ts";
 import { isPassing } from "../faults.ts";
 import type { StoredEvent } from "../log/stored-event.ts";
@@ -17,17 +18,34 @@ export class ProjectionStopped extends SluiceError {
   }
 }
 
-/** Skips an event of a type that this version doesn't know. */
-export async function applyEvent(
+/** Applies a page of events at once: all of them, or it throws, and which one was at fault isn't known. */
+export async function applyPage(
   tx: Tx,
   projection: Projection,
-  stored: StoredEvent,
+  page: readonly StoredEvent[],
   upcast: Upcast,
 ): Promise<void> {
-  try {
-    const event = upcastEvent(stored, upcast);
-    if (event) await projection.apply(tx, event);
-  } catch (error) {
-    throw isPassing(error) ? error : new ProjectionStopped(projection.name, stored, error);
+  const events = page.flatMap((stored) => upcastEvent(stored, upcast) ?? []);
+  if (events.length > 0) await projection.apply(tx, events);
+}
+
+/** One event after the other. Returns what stops it: what the events before that one made stays. */
+export async function applySingly(
+  tx: Tx,
+  projection: Projection,
+  page: readonly StoredEvent[],
+  upcast: Upcast,
+): Promise<ProjectionStopped | undefined> {
+  for (const stored of page) {
+    await tx.execute(sql`savepoint before_event`);
+    try {
+      await applyPage(tx, projection, [stored], upcast);
+    } catch (error) {
+      if (isPassing(error)) throw error;
+      await tx.execute(sql`rollback to savepoint before_event`);
+      return new ProjectionStopped(projection.name, stored, error);
+    }
+    await tx.execute(sql`release savepoint before_event`);
   }
+  return undefined;
 }

@@ -1,42 +1,26 @@
 import type { ApplyStats, OutcomeResult, Refusal } from "@sluice/proto/wire/report";
-import { and, eq } from "drizzle-orm";
-import type { Tx } from "../connect.ts";
 import { assignmentTable } from "../schema/assignments.ts";
 import { decidedBy } from "./decided-by.ts";
-import type { Projection } from "./projection.ts";
+import { projection } from "./projection.ts";
+import type { Rows } from "./rows.ts";
 
-export const assignments: Projection = {
+export const assignments = projection({
   name: "assignments",
   tables: [assignmentTable],
-  async apply(tx, event) {
-    switch (event.type) {
-      case "AssignmentDecided": {
-        const { server, generation, epoch, assigned, manifest, cause, rollout } = event.data;
-        await tx
-          .insert(assignmentTable)
-          .values({ server, generation, epoch, assigned, manifest, cause, rollout, ...decidedBy(event) });
-        return;
-      }
-      case "ServerProven": {
-        const { server, generation, until } = event.data;
-        await tx
-          .update(assignmentTable)
-          .set({ provenUntil: until })
-          .where(and(eq(assignmentTable.server, server), eq(assignmentTable.generation, generation)));
-        return;
-      }
-      case "ServerConfirmed":
-        await record(tx, event.data, "confirmed", event.meta.at);
-        return;
-      case "ServerRefused":
-        await record(tx, event.data, "refused", event.meta.at);
-        return;
-      case "ServerReverted":
-        await record(tx, event.data, "reverted", event.meta.at);
-        return;
-    }
+  on: {
+    AssignmentDecided(rows, event) {
+      const { server, generation, epoch, assigned, manifest, cause, rollout } = event.data;
+      const row = { server, generation, epoch, assigned, manifest, cause, rollout };
+      rows.insert(assignmentTable, { ...row, ...decidedBy(event) });
+    },
+    ServerProven(rows, { data: { server, generation, until } }) {
+      rows.update(assignmentTable, { server, generation }, { provenUntil: until });
+    },
+    ServerConfirmed: (rows, { data, meta }) => record(rows, data, "confirmed", meta.at),
+    ServerRefused: (rows, { data, meta }) => record(rows, data, "refused", meta.at),
+    ServerReverted: (rows, { data, meta }) => record(rows, data, "reverted", meta.at),
   },
-};
+});
 
 interface Outcome {
   server: string;
@@ -45,14 +29,11 @@ interface Outcome {
   stats?: ApplyStats | undefined;
 }
 
-async function record(
-  tx: Tx,
+function record(
+  rows: Rows,
   { server, generation, refusal, stats }: Outcome,
   outcome: OutcomeResult,
   outcomeAt: string,
-): Promise<void> {
-  await tx
-    .update(assignmentTable)
-    .set({ outcome, outcomeAt, refusal, stats })
-    .where(and(eq(assignmentTable.server, server), eq(assignmentTable.generation, generation)));
+): void {
+  rows.update(assignmentTable, { server, generation }, { outcome, outcomeAt, refusal, stats });
 }

@@ -8,6 +8,7 @@ import { policies } from "./policies.ts";
 import type { Projection } from "./projection.ts";
 import { rollouts } from "./rollouts.ts";
 import { servers } from "./servers.ts";
+import { together } from "./together.ts";
 
 const PARTS: readonly Projection[] = [
   policies,
@@ -28,7 +29,13 @@ const PARTS: readonly Projection[] = [
 export const control: Projection = {
   name: "control",
   tables: PARTS.flatMap(({ tables }) => tables),
-  async apply(tx, event) {
-    for (const part of PARTS) await part.apply(tx, event);
+  types: [...new Set(PARTS.flatMap(({ types }) => types))],
+  async apply(tx, events) {
+    await together(
+      PARTS.map(async ({ types, apply }) => {
+        const its = events.filter(({ type }) => types.includes(type));
+        if (its.length > 0) await apply(tx, its);
+      }),
+    );
   },
 };

@@ -1,25 +1,18 @@
-import type { Tx } from "../connect.ts";
 import type { RecordedEvent } from "../log/upcast-events.ts";
 import { fleetTable } from "../schema/fleet.ts";
 import { decidedBy } from "./decided-by.ts";
-import type { Projection } from "./projection.ts";
+import { projection } from "./projection.ts";
+import type { Rows } from "./rows.ts";
 
-export const fleet: Projection = {
+export const fleet = projection({
   name: "fleet",
   tables: [fleetTable],
-  async apply(tx, event) {
-    switch (event.type) {
-      case "FleetFrozen":
-        await put(tx, event, true);
-        return;
-      case "FleetThawed":
-        await put(tx, event, false);
-        return;
-    }
+  on: {
+    FleetFrozen: (rows, event) => put(rows, event, true),
+    FleetThawed: (rows, event) => put(rows, event, false),
   },
-};
+});
 
-async function put(tx: Tx, event: RecordedEvent, frozen: boolean): Promise<void> {
-  const row = { frozen, ...decidedBy(event) };
-  await tx.insert(fleetTable).values(row).onConflictDoUpdate({ target: fleetTable.one, set: row });
+function put(rows: Rows, event: RecordedEvent, frozen: boolean): void {
+  rows.upsert(fleetTable, { one: true, frozen, ...decidedBy(event) });
 }

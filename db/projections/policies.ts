@@ -1,30 +1,19 @@
-import { eq } from "drizzle-orm";
 import { policyRevisionTable, policyTable } from "../schema/policies.ts";
 import { decidedBy } from "./decided-by.ts";
-import type { Projection } from "./projection.ts";
+import { projection } from "./projection.ts";
 
-export const policies: Projection = {
+export const policies = projection({
   name: "policies",
   tables: [policyRevisionTable, policyTable],
-  async apply(tx, event) {
-    switch (event.type) {
-      case "PolicyRevised": {
-        const { policy, revision, digest, text } = event.data;
-        const by = decidedBy(event);
-        await tx.insert(policyRevisionTable).values({ policy, revision, digest, text, ...by });
-        const row = { revision, digest, retired: false, ...by };
-        await tx
-          .insert(policyTable)
-          .values({ policy, ...row })
-          .onConflictDoUpdate({ target: policyTable.policy, set: row });
-        return;
-      }
-      case "PolicyRetired":
-        await tx
-          .update(policyTable)
-          .set({ retired: true, ...decidedBy(event) })
-          .where(eq(policyTable.policy, event.data.policy));
-        return;
-    }
+  on: {
+    PolicyRevised(rows, event) {
+      const { policy, revision, digest, text } = event.data;
+      const by = decidedBy(event);
+      rows.insert(policyRevisionTable, { policy, revision, digest, text, ...by });
+      rows.upsert(policyTable, { policy, revision, digest, retired: false, ...by });
+    },
+    PolicyRetired(rows, event) {
+      rows.update(policyTable, { policy: event.data.policy }, { retired: true, ...decidedBy(event) });
+    },
   },
-};
+});

@@ -2,10 +2,10 @@ import { SluiceError } from "@sluice/proto/base/errors";
 import type { Database } from "../connect.ts";
 import { isPassing } from "../faults.ts";
 import { follow } from "../log/follow.ts";
-import { readPage } from "../log/read.ts";
+import { readStretch } from "../log/read.ts";
 import type { Upcast } from "../log/upcast-events.ts";
 import { type Logger, silent } from "../logger.ts";
-import { applyEvent, ProjectionStopped } from "./apply.ts";
+import { applyPage, applySingly } from "./apply.ts";
 import { lockCheckpoint, moveCheckpoint, readCheckpoint } from "./checkpoint.ts";
 import type { Projection } from "./projection.ts";
 
@@ -92,38 +92,31 @@ export class Projector {
   }
 
   async #applyAll(projection: Projection): Promise<number> {
-    for (let limit = this.#batchSize; ; ) {
-      const { position, applied, stoppedBy } = await this.#applyBatch(projection, limit);
-      if (stoppedBy) {
-        if (applied === 0) throw stoppedBy;
-        limit = applied; // the events before the bad one still count: that far, then it is the first
-      } else if (applied < limit) {
-        return position;
-      } else {
-        limit = this.#batchSize;
-      }
+    for (;;) {
+      const { position, isLast } = await this.#applyNext(projection).catch((error: unknown) => {
+        if (isPassing(error)) throw error;
+        return this.#applyNext(projection, { singly: true });
+      });
+      if (isLast) return position;
     }
   }
 
-  async #applyBatch(projection: Projection, limit: number) {
-    let position = 0;
-    let applied = 0;
-    try {
-      await this.#database.db.transaction(async (tx) => {
-        position = await lockCheckpoint(tx, projection.name);
-        const page = await readPage(tx, position, limit);
-        for (const stored of page) {
-          await applyEvent(tx, projection, stored, this.#upcast);
-          applied += 1;
-        }
-        position = page.at(-1)?.seq ?? position;
-        if (applied > 0) await moveCheckpoint(tx, projection.name, position);
-      });
-      return { position, applied };
-    } catch (error) {
-      if (error instanceof ProjectionStopped) return { position, applied, stoppedBy: error };
-      throw error;
-    }
+  async #applyNext(
+    projection: Projection,
+    { singly = false } = {},
+  ): Promise<{ position: number; isLast: boolean }> {
+    const { name, types } = projection;
+    const { stoppedBy, ...reached } = await this.#database.db.transaction(async (tx) => {
+      const after = await lockCheckpoint(tx, name);
+      const { events, upTo, isLast } = await readStretch(tx, { after, span: this.#batchSize, types });
+      const stoppedBy = singly ? await applySingly(tx, projection, events, this.#upcast) : undefined;
+      if (!singly) await applyPage(tx, projection, events, this.#upcast);
+      const position = stoppedBy === undefined ? upTo : stoppedBy.seq - 1;
+      if (position > after) await moveCheckpoint(tx, name, position);
+      return { position, isLast, stoppedBy };
+    });
+    if (stoppedBy) throw stoppedBy;
+    return reached;
   }
 
   #named(name: string): Projection {

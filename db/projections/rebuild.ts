@@ -1,11 +1,12 @@
 import { SluiceError } from "@sluice/proto/base/errors";
 import { getTableName, sql } from "drizzle-orm";
 import type { Database, Sql, Tx } from "../connect.ts";
-import { backOff, codeOf } from "../faults.ts";
-import { readHead, readPage } from "../log/read.ts";
+import { backOff, codeOf, isPassing } from "../faults.ts";
+import { readStretch, type Stretch } from "../log/read.ts";
+import type { StoredEvent } from "../log/stored-event.ts";
 import type { Upcast } from "../log/upcast-events.ts";
 import { type Logger, silent } from "../logger.ts";
-import { applyEvent } from "./apply.ts";
+import { applyPage, applySingly, type ProjectionStopped } from "./apply.ts";
 import { lockCheckpoint, moveCheckpoint } from "./checkpoint.ts";
 import type { Projection } from "./projection.ts";
 import { makeShadow, shadowOf } from "./shadow.ts";
@@ -42,6 +43,8 @@ export interface Rebuilt {
 
 const SWAP_LOCK_MS = 100;
 const SWAP_ATTEMPTS = 200;
+/** Events; again each time there are four times as many. */
+const ANALYZED_FROM = 4_000;
 
 /** Throws REFUSED while another rebuilds it, ProjectionStopped at an event that can't be applied. */
 export async function rebuild(
@@ -57,23 +60,15 @@ export async function rebuild(
   try {
     await makeShadow(only, { shadow, live: database.schema, tables });
     await using behind = database.behind(shadow);
-    let position = 0;
-    for (let full = true; full; ) {
-      signal?.throwIfAborted();
-      const page = await behind.db.transaction(async (tx) => {
-        await tx.execute(sql`set local synchronous_commit = off`);
-        return await applyPage(tx, position);
-      });
-      position = page.position;
-      full = page.applied === batchSize;
-      onProgress?.(position, (await readHead(database.db)).seq);
-    }
+    let position = await catchUp(behind, 0);
+    await analyze(only, shadow, tables);
     for (let attempt = 1; ; attempt += 1) {
       signal?.throwIfAborted();
       try {
         position = await behind.db.transaction((tx) => swap(tx, position));
         break;
       } catch (error) {
+        if (!isPassing(error)) await catchUp(behind, position); // tells which event it is
         if (codeOf(error) !== LOCK_NOT_AVAILABLE || attempt === SWAP_ATTEMPTS) throw error;
         await backOff(attempt, 500, signal);
       }
@@ -86,20 +81,56 @@ export async function rebuild(
     await only.end({ timeout: 5 });
   }
 
-  async function applyPage(tx: Tx, after: number) {
-    const page = await readPage(tx, after, batchSize);
-    for (const stored of page) await applyEvent(tx, projection, stored, upcast);
-    return { position: page.at(-1)?.seq ?? after, applied: page.length };
+  async function catchUp(behind: Database, from: number): Promise<number> {
+    let analyzedAt = ANALYZED_FROM;
+    for (let ahead = read(from); ; ) {
+      signal?.throwIfAborted();
+      const { events, upTo, newest, isLast } = await ahead;
+      if (!isLast) ahead = read(upTo);
+      await apply(behind, events);
+      onProgress?.(upTo, newest);
+      if (isLast) return upTo;
+      if (upTo < analyzedAt) continue;
+      await analyze(only, shadow, tables);
+      analyzedAt = upTo * 4;
+    }
+  }
+
+  /** Begun before the page is awaited, so its failure may come first. */
+  function read(after: number): Promise<Stretch> {
+    const stretch = readStretch(database.db, { after, span: batchSize, types: projection.types });
+    stretch.catch(() => {});
+    return stretch;
+  }
+
+  async function apply({ db }: Database, page: readonly StoredEvent[]): Promise<void> {
+    if (page.length === 0) return;
+    const inOne = (work: (tx: Tx) => Promise<ProjectionStopped | undefined>) =>
+      db.transaction(async (tx) => {
+        await tx.execute(sql`set local synchronous_commit = off`);
+        return await work(tx);
+      });
+    try {
+      await inOne(async (tx) => {
+        await applyPage(tx, projection, page, upcast);
+        return undefined;
+      });
+    } catch (error) {
+      if (isPassing(error)) throw error;
+      const stoppedBy = await inOne((tx) => applySingly(tx, projection, page, upcast));
+      if (stoppedBy) throw stoppedBy;
+    }
   }
 
   async function swap(tx: Tx, from: number): Promise<number> {
     await tx.execute(sql.raw(`set local lock_timeout = ${SWAP_LOCK_MS}`));
     await lockCheckpoint(tx, projection.name);
     let position = from;
-    for (let full = true; full; ) {
-      const page = await applyPage(tx, position);
-      position = page.position;
-      full = page.applied === batchSize;
+    for (let isLast = false; !isLast; ) {
+      const page = await readStretch(tx, { after: position, span: batchSize, types: projection.types });
+      await applyPage(tx, projection, page.events, upcast);
+      position = page.upTo;
+      isLast = page.isLast;
     }
     const live = tables.map((table) => `${database.schema}.${table}`);
     await tx.execute(sql.raw(`lock table ${live.join(", ")} in access exclusive mode`));
@@ -109,6 +140,11 @@ export async function rebuild(
     await moveCheckpoint(tx, projection.name, position);
     return position;
   }
+}
+
+/** So that statements find the rows by their indexes, and those that ask find tables that Postgres knows. */
+async function analyze(only: Sql, shadow: string, tables: readonly string[]): Promise<void> {
+  await only.unsafe(`analyze ${tables.map((table) => `${shadow}.${table}`).join(", ")}`);
 }
 
 const LOCK_NOT_AVAILABLE = "55P03";

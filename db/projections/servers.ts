@@ -1,51 +1,48 @@
-import { eq } from "drizzle-orm";
+import { inArray } from "drizzle-orm";
 import type { Tx } from "../connect.ts";
+import type { RecordedEvent } from "../log/upcast-events.ts";
 import { serverTable } from "../schema/servers.ts";
-import type { Projection } from "./projection.ts";
+import { type LabelsOf, labelled, serversLabelled } from "./labelled.ts";
+import { projectionReading } from "./projection.ts";
 
-export const servers: Projection = {
+export const servers = projectionReading(readLabels, {
   name: "servers",
   tables: [serverTable],
-  async apply(tx, event) {
-    switch (event.type) {
-      case "ServerAdded": {
-        const { server, labels, tokenHash } = event.data;
-        // added again: whoever was enrolled before is no longer heard
-        const row = { labels, tokenHash, publicKey: null, enrolledAt: null, uninstalledAt: null };
-        await tx
-          .insert(serverTable)
-          .values({ server, ...row, addedAt: event.meta.at })
-          .onConflictDoUpdate({ target: serverTable.server, set: row });
-        return;
-      }
-      case "ServerEnrolled": {
-        const { server, publicKey } = event.data;
-        await update(tx, server, { publicKey, enrolledAt: event.meta.at, uninstalledAt: null });
-        return;
-      }
-      case "ServerUninstalled":
-        await update(tx, event.data.server, { uninstalledAt: event.meta.at, pausedUntil: null });
-        return;
-      case "ServerLabelled": {
-        const { server, set, unset } = event.data;
-        const [row] = await tx
-          .select({ labels: serverTable.labels })
-          .from(serverTable)
-          .where(eq(serverTable.server, server));
-        const kept = Object.entries({ ...row?.labels, ...set }).filter(([key]) => !unset.includes(key));
-        await update(tx, server, { labels: Object.fromEntries(kept) });
-        return;
-      }
-      case "ServerPaused":
-        await update(tx, event.data.server, { pausedUntil: event.data.until });
-        return;
-      case "ServerResumed":
-        await update(tx, event.data.server, { pausedUntil: null });
-        return;
-    }
+  on: {
+    ServerAdded(rows, { data, meta }, labelsOf) {
+      const { server, labels, tokenHash } = data;
+      labelsOf.set(server, labels);
+      // added again: whoever was enrolled before is no longer heard
+      const row = { labels, tokenHash, publicKey: null, enrolledAt: null, uninstalledAt: null };
+      rows.upsert(serverTable, { server, ...row }, { addedAt: meta.at });
+    },
+    ServerEnrolled(rows, { data: { server, publicKey }, meta }) {
+      rows.update(serverTable, { server }, { publicKey, enrolledAt: meta.at, uninstalledAt: null });
+    },
+    ServerUninstalled(rows, { data: { server }, meta }) {
+      rows.update(serverTable, { server }, { uninstalledAt: meta.at, pausedUntil: null });
+    },
+    ServerLabelled(rows, { data }, labelsOf) {
+      const { server } = data;
+      const labels = labelled(labelsOf.get(server), data);
+      labelsOf.set(server, labels);
+      rows.update(serverTable, { server }, { labels });
+    },
+    ServerPaused(rows, { data: { server, until } }) {
+      rows.update(serverTable, { server }, { pausedUntil: until });
+    },
+    ServerResumed(rows, { data: { server } }) {
+      rows.update(serverTable, { server }, { pausedUntil: null });
+    },
   },
-};
+});
 
-async function update(tx: Tx, server: string, row: Partial<typeof serverTable.$inferInsert>): Promise<void> {
-  await tx.update(serverTable).set(row).where(eq(serverTable.server, server));
+async function readLabels(tx: Tx, events: readonly RecordedEvent[]): Promise<LabelsOf> {
+  const names = serversLabelled(events);
+  if (names.length === 0) return new Map();
+  const rows = await tx
+    .select({ server: serverTable.server, labels: serverTable.labels })
+    .from(serverTable)
+    .where(inArray(serverTable.server, names));
+  return new Map(rows.map(({ server, labels }) => [server, labels]));
 }

@@ -1,6 +1,5 @@
 import type { Database } from "@sluice/db/connect";
-import type { Projection } from "@sluice/db/projections/projection";
-import { eq } from "drizzle-orm";
+import { projection } from "@sluice/db/projections/projection";
 import { bigint, pgTable, text } from "drizzle-orm/pg-core";
 import { freshLog, type LogFixture, newEvent } from "./log-fixture.ts";
 
@@ -10,20 +9,18 @@ export const exampleTable = pgTable("example_lists", {
   createdSeq: bigint("created_seq", { mode: "number" }).notNull(),
 });
 
-export const exampleLists: Projection = {
+export const exampleLists = projection({
   name: "example-lists",
   tables: [exampleTable],
-  async apply(tx, event) {
-    switch (event.type) {
-      case "ListCreated":
-        await tx.insert(exampleTable).values({ name: event.data.list, createdSeq: event.seq });
-        return;
-      case "ListRetired":
-        await tx.delete(exampleTable).where(eq(exampleTable.name, event.data.list));
-        return;
-    }
+  on: {
+    ListCreated(rows, { seq, data }) {
+      rows.insert(exampleTable, { name: data.list, createdSeq: seq });
+    },
+    ListRetired(rows, { data }) {
+      rows.remove(exampleTable, { name: data.list });
+    },
   },
-};
+});
 
 export function created(list: string) {
   return newEvent({ type: "ListCreated", data: { list, families: [4], description: "" } });

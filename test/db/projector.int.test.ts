@@ -2,6 +2,7 @@ import { readCheckpoint } from "@sluice/db/projections/checkpoint";
 import type { Projection } from "@sluice/db/projections/projection";
 import { Projector } from "@sluice/db/projections/projector";
 import { type PostgresServer, startPostgres } from "@sluice/infra/fixtures/postgres";
+import { EVENT_TYPES } from "@sluice/proto/events/event";
 import { upcast } from "@sluice/proto/events/upcast";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { created, exampleLog, exampleLists as lists, retired, rows } from "./example-projection.ts";
@@ -37,16 +38,17 @@ test("an event that can't be applied stops its projection before it, with neithe
   const watching: Projection = {
     name: "watching",
     tables: [],
-    apply: async (_, event) => {
-      seen.push(event.seq);
+    types: EVENT_TYPES,
+    apply: async (_, events) => {
+      seen.push(...events.map(({ seq }) => seq));
     },
   };
   let isBroken = true;
   const fragile: Projection = {
     ...lists,
-    async apply(tx, event) {
-      await lists.apply(tx, event);
-      if (isBroken && event.seq === 3) throw new Error("mine"); // after its rows were written
+    async apply(tx, events) {
+      await lists.apply(tx, events);
+      if (isBroken && events.some(({ seq }) => seq === 3)) throw new Error("mine"); // after its rows were written
     },
   };
   const projector = new Projector(database, { projections: [fragile, watching], upcast });
@@ -109,10 +111,10 @@ test("catching up while a run is under way includes what that run has already re
   const released = Promise.withResolvers<void>();
   const slow: Projection = {
     ...lists,
-    async apply(tx, event) {
+    async apply(tx, events) {
       reached.resolve();
       await released.promise;
-      await lists.apply(tx, event);
+      await lists.apply(tx, events);
     },
   };
   const projector = new Projector(database, { projections: [slow], upcast });
@@ -132,9 +134,9 @@ test("following keeps up until the signal", async () => {
   const applied = Promise.withResolvers<void>();
   const watched: Projection = {
     ...lists,
-    async apply(tx, event) {
-      await lists.apply(tx, event);
-      if (event.seq === 2) applied.resolve();
+    async apply(tx, events) {
+      await lists.apply(tx, events);
+      if (events.some(({ seq }) => seq === 2)) applied.resolve();
     },
   };
   const projector = new Projector(log.database, { projections: [watched], upcast });

@@ -25,17 +25,17 @@ test("a rebuild makes the same rows again, and readers see the old ones until al
   const during: string[][] = [];
   const watched: Projection = {
     ...exampleLists,
-    async apply(tx, event) {
-      await exampleLists.apply(tx, event);
+    async apply(tx, events) {
+      await exampleLists.apply(tx, events);
       during.push(await rows(database));
     },
   };
   const progress: number[] = [];
   await rebuild(database, watched, { upcast, batchSize: 2, onProgress: (seq) => progress.push(seq) });
-  expect(during).toEqual(Array.from({ length: 4 }, () => ["b@2", "c@4", "stray@0"]));
+  expect(during).toEqual([1, 2].map(() => ["b@2", "c@4", "stray@0"]));
   expect(await rows(database)).toEqual(["b@2", "c@4"]);
   expect(await readCheckpoint(database.db, exampleLists.name)).toBe(4);
-  expect(progress).toEqual([2, 4, 4]);
+  expect(progress).toEqual([2, 4]);
 });
 
 test("while events come in and readers read, no answer of a rebuild is older than one before, and none is lost", async () => {
@@ -78,9 +78,9 @@ test("a rebuild that fails leaves the live tables as they were, and the next beg
   await new Projector(database, { projections: [exampleLists], upcast }).catchUp();
   const fragile: Projection = {
     ...exampleLists,
-    async apply(tx, event) {
-      if (event.seq === 3) throw new Error("mine");
-      await exampleLists.apply(tx, event);
+    async apply(tx, events) {
+      if (events.some(({ seq }) => seq === 3)) throw new Error("mine");
+      await exampleLists.apply(tx, events);
     },
   };
   const failing = rebuild(database, fragile, { upcast, batchSize: 2 });
@@ -96,9 +96,9 @@ test("a second rebuild of the same projection is refused while one is under way"
   await appendAll(log.appender, "x", [created("a")]);
   const slow: Projection = {
     ...exampleLists,
-    async apply(tx, event) {
+    async apply(tx, events) {
       await expect(rebuild(other, exampleLists, { upcast })).rejects.toMatchObject({ code: "REFUSED" });
-      await exampleLists.apply(tx, event);
+      await exampleLists.apply(tx, events);
     },
   };
   await rebuild(log.database, slow, { upcast });
