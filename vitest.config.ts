@@ -7,13 +7,14 @@ import { defineConfig } from "vitest/config";
  */
 const maxWorkers = 2 * availableParallelism();
 
-function project(name: string, timeoutMs: number) {
+function project(name: string, timeoutMs: number, more: { isolate?: boolean } = {}) {
   return {
     test: {
       name,
       include: [`**/*.${name}.test.ts`],
       testTimeout: timeoutMs,
       hookTimeout: 120_000,
+      ...more,
     },
   };
 }
@@ -21,6 +22,11 @@ function project(name: string, timeoutMs: number) {
 export default defineConfig({
   test: {
     maxWorkers,
-    projects: [project("unit", 60_000), project("int", 120_000), project("e2e", 180_000)],
+    projects: [
+      // memory alone: nothing that one file could leave to the next, so what is loaded (and compiled) stays
+      project("unit", 60_000, { isolate: false }),
+      project("int", 120_000),
+      project("e2e", 180_000),
+    ],
   },
 });

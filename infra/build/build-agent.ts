@@ -1,6 +1,6 @@
-import { chmod, readFile, rename, writeFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
-import { build, type Plugin } from "esbuild";
+import { chmod, readFile, writeFile } from "node:fs/promises";
+import type { Plugin } from "esbuild";
+import { bundle, CHECKOUT } from "./bundle.ts";
 
 /**
  * How Node runs the agent: it makes little garbage, rarely, so small semi-spaces and compact code keep a third of its
@@ -18,8 +18,6 @@ export const AGENT_NODE_FLAGS: readonly string[] = [
  * the start: it raises it with the first big piece that is freed, and from then on such pieces are never given back.
  */
 export const AGENT_ENVIRONMENT = { MALLOC_ARENA_MAX: "1", MALLOC_MMAP_THRESHOLD_: "131072" } as const;
-
-const root = new URL("../../", import.meta.url);
 
 /** Zod's messages in fifty languages are a quarter of the bundle, and memory in every agent; English is used. */
 const englishOnly: Plugin = {
@@ -45,41 +43,32 @@ const zodByName: Plugin = {
   },
 };
 
-/**
- * Bundles the agent into one file that needs nothing but Node; returns its path. The file is replaced whole, so that
- * whoever starts it meanwhile has the old one or the new one.
- */
+/** Bundles the agent into one file that needs nothing but Node; returns its path. */
 export async function buildAgent(): Promise<string> {
-  const outfile = fileURLToPath(new URL("dist/sluice-agent.mjs", root));
-  const { version } = JSON.parse(await readFile(new URL("agents/package.json", root), "utf8"));
-  const undoScript = await readFile(new URL("agents/undo/undo.sh", root), "utf8");
-  const stationScript = await readFile(new URL("agents/packets/station.mjs", root), "utf8");
-  const unfinished = `${outfile}.${process.pid}`;
-  await build({
-    entryPoints: [fileURLToPath(new URL("agents/main.ts", root))],
-    outfile: unfinished,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    target: "node24",
-    minify: true,
-    legalComments: "none",
-    plugins: [englishOnly, zodByName],
-    define: {
-      SLUICE_VERSION: JSON.stringify(version),
-      SLUICE_UNDO_SCRIPT: JSON.stringify(undoScript),
-      SLUICE_STATION_SCRIPT: JSON.stringify(stationScript),
+  const { version } = JSON.parse(await readFile(new URL("agents/package.json", CHECKOUT), "utf8"));
+  const undoScript = await readFile(new URL("agents/undo/undo.sh", CHECKOUT), "utf8");
+  const stationScript = await readFile(new URL("agents/packets/station.mjs", CHECKOUT), "utf8");
+  return await bundle({
+    name: "sluice-agent.mjs",
+    entry: "agents/main.ts",
+    madeBy: import.meta.filename,
+    options: {
+      minify: true,
+      plugins: [englishOnly, zodByName],
+      define: {
+        SLUICE_VERSION: JSON.stringify(version),
+        SLUICE_UNDO_SCRIPT: JSON.stringify(undoScript),
+        SLUICE_STATION_SCRIPT: JSON.stringify(stationScript),
+      },
     },
-    // The libraries of NATS are CommonJS: in an ES module they need a require.
-    banner: {
-      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
-    },
+    finish: makeProgram,
   });
-  const bundled = await readFile(unfinished, "utf8");
+}
+
+async function makeProgram(file: string): Promise<void> {
+  const bundled = await readFile(file, "utf8");
   const variables = Object.entries(AGENT_ENVIRONMENT).map(([name, value]) => `${name}=${value}`);
   const firstLine = `#!/usr/bin/env -S ${[...variables, "node", ...AGENT_NODE_FLAGS].join(" ")}\n`;
-  await writeFile(unfinished, firstLine + bundled.replace(/^#!.*\n/, ""));
-  await chmod(unfinished, 0o755);
-  await rename(unfinished, outfile);
-  return outfile;
+  await writeFile(file, firstLine + bundled.replace(/^#!.*\n/, ""));
+  await chmod(file, 0o755);
 }

@@ -1,5 +1,4 @@
 import { createWriteStream } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { commandIn } from "../net/namespace.ts";
 import { type Exit, startGuarded } from "../process/guarded-child.ts";
 
@@ -16,20 +15,23 @@ export interface ControlProcess {
 
 export interface ControlOptions {
   namespace: string;
+  /** the bundled control, or its source */
+  program: string;
   args: readonly string[];
   environment: Readonly<Record<string, string>>;
   logFile: string;
 }
 
-const main = fileURLToPath(new URL("../../services/control/main.ts", import.meta.url));
-
 export function startControlProcess(options: ControlOptions): ControlProcess {
   const log = createWriteStream(options.logFile, { flags: "a" });
   function spawnControl() {
-    const child = startGuarded(commandIn(options.namespace, [process.execPath, main, ...options.args]), {
-      env: { PATH: process.env.PATH, ...options.environment },
-      deathSignal: "TERM",
-    });
+    const child = startGuarded(
+      commandIn(options.namespace, [process.execPath, options.program, ...options.args]),
+      {
+        env: { PATH: process.env.PATH, ...options.environment },
+        deathSignal: "TERM",
+      },
+    );
     child.stdout.pipe(log, { end: false });
     child.stderr.pipe(log, { end: false });
     return child;

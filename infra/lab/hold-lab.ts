@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { messageOf, SluiceError } from "@sluice/proto/base/errors";
 import { buildAgent } from "../build/build-agent.ts";
+import { buildControl } from "../build/build-control.ts";
 import { interruption } from "../process/interruption.ts";
 import { claimLab, publishLab, RUN_FOLDER, withdrawLab } from "./lab-file.ts";
 import { type Lab, startLab } from "./start-lab.ts";
@@ -33,9 +34,9 @@ export async function holdLab(
     return failure(error, say);
   }
   try {
-    const agentProgram = await buildAgent();
+    const programs = { agentProgram: await buildAgent(), controlProgram: await buildControl() };
     const folder = join(RUN_FOLDER, "lab");
-    await using lab = await startLab({ folder, prefix: "", servers, agentProgram, progress, signal });
+    await using lab = await startLab({ folder, prefix: "", servers, ...programs, progress, signal });
     await publishLab(lab.context);
     return await use(lab, signal);
   } catch (error) {

@@ -51,6 +51,8 @@ export interface LabOptions {
   /** before every namespace's name; "" gives `server-1` … */
   prefix?: string;
   servers?: number | undefined;
+  /** control's program: the bundle, or services/control/main.ts */
+  controlProgram: string;
   /** the agent's program: the bundle, or agents/main.ts */
   agentProgram: string;
   /** more words for `sluice-agent run` */
@@ -112,6 +114,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   const socketPath = join(folder, "control.sock");
   const control = startControlProcess({
     namespace: home.namespace,
+    program: options.controlProgram,
     logFile: join(folder, "control.log"),
     args: [
       ...["--listen", `${home.ipv4}:${API_PORT}`, "--listen", `unix:${socketPath}`],

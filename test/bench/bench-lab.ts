@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { namedNamespace } from "@sluice/agents/exec/named-namespace";
 import type { Namespace } from "@sluice/agents/exec/namespace";
 import { buildAgent } from "@sluice/infra/build/build-agent";
+import { buildControl } from "@sluice/infra/build/build-control";
 import { type Lab, startLab } from "@sluice/infra/lab/start-lab";
 import { environmentIn } from "@sluice/infra/net/namespace";
 import { makePrivateDirectory } from "@sluice/infra/process/private-directory";
@@ -24,9 +25,9 @@ export async function startBenchLab(
 ): Promise<Lab> {
   context.progress(`starting a lab of ${servers} ${servers === 1 ? "server" : "servers"}`);
   const folder = owner.use(makePrivateDirectory("bench"));
-  const agentProgram = await buildAgent();
+  const programs = { agentProgram: await buildAgent(), controlProgram: await buildControl() };
   const { signal } = context;
-  return owner.use(await startLab({ folder: join(folder.path, "lab"), agentProgram, signal, servers }));
+  return owner.use(await startLab({ folder: join(folder.path, "lab"), ...programs, signal, servers }));
 }
 
 /** A list of so many addresses, blocked on every server by a policy of its own; returns the kernel's set. */

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildAgent } from "@sluice/infra/build/build-agent";
+import { buildControl } from "@sluice/infra/build/build-control";
 import { type Lab, type LabOptions, startLab } from "@sluice/infra/lab/start-lab";
 import { waitUntil } from "@sluice/infra/process/wait-until";
 import type { PlanView } from "@sluice/proto/api/plans";
@@ -9,13 +10,14 @@ import type { RolloutView } from "@sluice/proto/api/rollouts";
 
 const PATIENCE_MS = 90_000;
 
+/** The agent is the bundle, unless another is given. */
+export type TestLabOptions = Partial<Pick<LabOptions, "backends" | "agentFlags" | "agentProgram">>;
+
 /** A lab of this test file's own: unique namespaces, its own folder, all of it gone with `stop`. */
-export async function startTestLab(
-  servers: number,
-  more: Pick<LabOptions, "backends" | "agentFlags"> = {},
-): Promise<Lab> {
+export async function startTestLab(servers: number, more: TestLabOptions = {}): Promise<Lab> {
   const folder = join(tmpdir(), `sluice-e2e-${randomUUID()}`);
-  return await startLab({ folder, servers, agentProgram: await buildAgent(), ...more });
+  const programs = { agentProgram: await buildAgent(), controlProgram: await buildControl() };
+  return await startLab({ folder, servers, ...programs, ...more });
 }
 
 export async function applyPolicy(lab: Lab, text: string, reason = ""): Promise<number> {

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { buildControl } from "@sluice/infra/build/build-control";
 import { startLab } from "@sluice/infra/lab/start-lab";
 import { listNamespaces } from "@sluice/infra/net/namespace";
 import { waitUntil } from "@sluice/infra/process/wait-until";
@@ -10,7 +11,12 @@ import { expect, test } from "vitest";
 
 /** Below the minute that a start gives its agents: these never come. */
 const AT_ONCE_MS = 40_000;
-const neverEnrols = join(import.meta.dirname, "agent-that-never-enrols.ts");
+/** what a start may take on a busy machine, before there is anything to interrupt */
+const START_MS = 100_000;
+const programs = {
+  controlProgram: await buildControl(),
+  agentProgram: join(import.meta.dirname, "agent-that-never-enrols.ts"),
+};
 
 test.each(["namespaces", "postgres and nats", "control", "agents"])(
   "a lab that is interrupted at its %s ends at once, with its reason, and leaves nothing",
@@ -23,7 +29,7 @@ test.each(["namespaces", "postgres and nats", "control", "agents"])(
       folder,
       prefix,
       servers: 1,
-      agentProgram: neverEnrols,
+      ...programs,
       signal: interrupted.signal,
       progress: (what) => what === stage && interrupted.abort(new Error("interrupted")),
     });
@@ -42,7 +48,7 @@ const script = (prefix: string, folder: string) => `
   import { startLab } from "@sluice/infra/lab/start-lab";
   import { interruption } from "@sluice/infra/process/interruption";
   const signal = interruption();
-  const options = ${JSON.stringify({ prefix, folder, servers: 1, agentProgram: neverEnrols })};
+  const options = ${JSON.stringify({ prefix, folder, servers: 1, ...programs })};
   await startLab({ ...options, signal, progress: console.log }).catch((error) => console.log(error.message));`;
 
 test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
@@ -59,16 +65,23 @@ test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
       said += text;
     });
     const exited = once(child, "exit");
-    // said once the start waits for its enrolment
-    await waitUntil("an agent", AT_ONCE_MS, () =>
-      readFileSync(join(folder, "server-1.log"), "utf8").includes("here"),
-    );
+    try {
+      // said once the start waits for its enrolment
+      await waitUntil("an agent", START_MS, () =>
+        readFileSync(join(folder, "server-1.log"), "utf8").includes("here"),
+      );
+    } catch (error) {
+      child.kill();
+      await exited; // its names are those of the next case
+      throw error;
+    }
     child.kill(signal);
     expect(await exited).toEqual([0, null]);
     expect(said).toContain("interrupted");
     expect((await listNamespaces()).filter((name) => name.startsWith(prefix))).toEqual([]);
     expect(existsSync(folder)).toBe(false);
   },
+  START_MS + AT_ONCE_MS,
 );
 
 function children(): string[] {

@@ -15,20 +15,15 @@ import { waitUntil } from "@sluice/infra/process/wait-until";
 import type { EventData, EventType } from "@sluice/proto/events/event";
 import { upcast } from "@sluice/proto/events/upcast";
 import { STREAMS } from "@sluice/proto/wire/subjects";
-import { startTestLab } from "../lab.ts";
+import { startTestLab, type TestLabOptions } from "../lab.ts";
 
 const PATIENCE_MS = 30_000;
 
 /** A lab whose Postgres and NATS are its own, because they are killed here. */
-export async function startFaultLab(servers: number): Promise<Lab> {
-  withOwnServers();
-  return await startTestLab(servers);
-}
-
-/** Labs of this process use no server that others run. */
-export function withOwnServers(): void {
+export async function startFaultLab(servers: number, more?: TestLabOptions): Promise<Lab> {
   delete process.env.DATABASE_URL;
   delete process.env.NATS_URL;
+  return await startTestLab(servers, more);
 }
 
 /** Kills control, and returns when it is gone. */

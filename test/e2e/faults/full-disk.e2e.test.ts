@@ -3,13 +3,13 @@ import { open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildAgent } from "@sluice/infra/build/build-agent";
-import { type Lab, startLab } from "@sluice/infra/lab/start-lab";
+import type { Lab } from "@sluice/infra/lab/start-lab";
 import { waitUntil } from "@sluice/infra/process/wait-until";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { kernelText } from "../kernel-text.ts";
 import { applyPolicy, endOf, rollOut } from "../lab.ts";
 import { doorPolicy, isShut, knock, openGate } from "./door.ts";
-import { dataOf, readLog, withOwnServers } from "./fault-lab.ts";
+import { dataOf, readLog, startFaultLab } from "./fault-lab.ts";
 
 /** The agent's state lies on a file system of its own, so small that it can be filled. */
 const SIZE = "4m";
@@ -19,12 +19,7 @@ let namespace: string;
 let program: string;
 beforeAll(async () => {
   program = await agentOnSmallDisk();
-  withOwnServers();
-  lab = await startLab({
-    folder: join(tmpdir(), `sluice-e2e-${randomUUID()}`),
-    servers: 1,
-    agentProgram: program,
-  });
+  lab = await startFaultLab(1, { agentProgram: program });
   ({ namespace } = lab.fabric.host("server-1"));
   await lab.client.lists.create.mutate({ list: "bans" });
   await applyPolicy(lab, doorPolicy(lab, { shut: 80 }));
