@@ -1,7 +1,6 @@
 import { sql } from "drizzle-orm";
 import type { Database, Tx } from "../connect.ts";
 import { readHead, readPage } from "../log/read.ts";
-import type { StoredEvent } from "../log/stored-event.ts";
 import { lockCheckpoint, moveCheckpoint, readCheckpoint } from "../projections/checkpoint.ts";
 import { type Indexed, termsOf } from "./terms.ts";
 
@@ -12,6 +11,7 @@ import { type Indexed, termsOf } from "./terms.ts";
  *    after the checkpoint is fewer events than a block holds, and is looked through as it is (find.ts).
  * 2. It is made of the log alone, and any number of processes may fill it: one does at a time.
  * 3. Nothing waits for it, and no append touches it.
+ * 4. Events that were archived are missing from their block, and once they are dropped from its index.
  */
 export const EVENTS_PER_BLOCK = 1024;
 export const HISTORY = "history";
@@ -28,28 +28,25 @@ export async function fillBlocks(database: Pick<Database, "db">, signal?: AbortS
   if (head.seq - filled < EVENTS_PER_BLOCK) return;
   for (let full = true; full && !signal?.aborted; ) {
     full = await database.db.transaction(async (tx) => {
-      let position = await lockCheckpoint(tx, HISTORY);
-      const begun = position;
-      for (let count = 0; count < BLOCKS_AT_ONCE; count += 1) {
-        const page = await readPage(tx, position, EVENTS_PER_BLOCK);
-        if (page.length < EVENTS_PER_BLOCK) break;
-        await writeBlock(tx, blockOf(position + 1), page);
-        position += EVENTS_PER_BLOCK;
-      }
-      if (position > begun) await moveCheckpoint(tx, HISTORY, position);
-      return position - begun === BLOCKS_AT_ONCE * EVENTS_PER_BLOCK;
+      const begun = await lockCheckpoint(tx, HISTORY);
+      const { seq } = await readHead(tx);
+      const complete = Math.floor((seq - begun) / EVENTS_PER_BLOCK);
+      const blocks = Math.min(complete, BLOCKS_AT_ONCE);
+      for (let n = 0; n < blocks; n += 1) await writeBlock(tx, blockOf(begun + 1) + n);
+      if (blocks > 0) await moveCheckpoint(tx, HISTORY, begun + blocks * EVENTS_PER_BLOCK);
+      return blocks === BLOCKS_AT_ONCE;
     });
   }
 }
 
-/** Writes blocks anew whose events have lost what was erased; the events may be in none yet. */
-export async function refillBlocks(tx: Tx, seqs: readonly number[]): Promise<void> {
+/** Writes blocks anew whose events have lost what was erased, or were dropped; they may not be filled yet. */
+export async function refillBlocks(tx: Tx, blocks: Iterable<number>): Promise<void> {
   const filled = await lockCheckpoint(tx, HISTORY);
-  for (const block of new Set(seqs.filter((seq) => seq <= filled).map(blockOf))) {
-    await tx.execute(sql`delete from history_terms where block = ${block}`);
-    await tx.execute(sql`delete from history_blocks where block = ${block}`);
-    await writeBlock(tx, block, await readPage(tx, block * EVENTS_PER_BLOCK, EVENTS_PER_BLOCK));
-  }
+  const these = [...new Set(blocks)].filter((block) => block * EVENTS_PER_BLOCK < filled);
+  const all = `{${these.join(",")}}`;
+  await tx.execute(sql`delete from history_terms where block = any(${all}::text::integer[])`);
+  await tx.execute(sql`delete from history_blocks where block = any(${all}::text::integer[])`);
+  for (const block of these) await writeBlock(tx, block);
 }
 
 export function blockOf(seq: number): number {
@@ -57,7 +54,10 @@ export function blockOf(seq: number): number {
 }
 
 /** One statement for any number of terms: they travel as one JSON text. */
-async function writeBlock(tx: Tx, block: number, events: readonly StoredEvent[]): Promise<void> {
+async function writeBlock(tx: Tx, block: number): Promise<void> {
+  const before = block * EVENTS_PER_BLOCK;
+  const events = await readPage(tx, before, EVENTS_PER_BLOCK, before + EVENTS_PER_BLOCK);
+  if (events.length === 0) return;
   const { terms, firstAt, lastAt } = indexBlock(events);
   const rows = [...terms].map(([t, places]) => ({ t, p: places.toString("hex") }));
   await tx.execute(sql`
@@ -76,7 +76,8 @@ export function indexBlock(events: readonly Indexed[]): {
   lastAt: string;
 } {
   const places = new Map<string, number[]>();
-  for (const [place, event] of events.entries()) {
+  for (const event of events) {
+    const place = (event.seq - 1) % EVENTS_PER_BLOCK;
     for (const term of termsOf(event)) {
       const known = places.get(term);
       if (known) known.push(place);

@@ -14,7 +14,7 @@ export function term(kind: TermKind, name: string): string {
   return `${kind}:${name}`;
 }
 
-export type Indexed = Pick<StoredEvent, "type" | "keys" | "meta" | "data">;
+export type Indexed = Pick<StoredEvent, "seq" | "type" | "keys" | "meta" | "data">;
 
 export function termsOf({ type, keys, meta, data }: Indexed): Set<string> {
   const terms = new Set([term("type", type), term("correlation", meta.correlation)]);

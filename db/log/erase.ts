@@ -1,6 +1,6 @@
 import { eq } from "drizzle-orm";
 import type { Database } from "../connect.ts";
-import { refillBlocks } from "../history/blocks.ts";
+import { blockOf, refillBlocks } from "../history/blocks.ts";
 import { personal } from "../schema/events.ts";
 
 /**
@@ -19,7 +19,7 @@ export async function eraseActor({ db }: Pick<Database, "db">, actor: string): P
       .returning({ seq: personal.seq });
     await refillBlocks(
       tx,
-      theirs.map(({ seq }) => seq),
+      theirs.map(({ seq }) => blockOf(seq)),
     );
     return theirs.length;
   });

@@ -1,4 +1,5 @@
-import { and, asc, eq, gt, inArray, lte } from "drizzle-orm";
+import { SluiceError } from "@sluice/proto/base/errors";
+import { and, asc, eq, gt, inArray, lte, sql } from "drizzle-orm";
 import type { Queryable } from "../connect.ts";
 import { events, head, personal } from "../schema/events.ts";
 import { type StoredEvent, selectStored, toStored } from "./stored-event.ts";
@@ -20,9 +21,17 @@ export async function readHead(db: Queryable): Promise<Position> {
   return { seq: row.seq, hash: row.hash.toString("hex") };
 }
 
-/** Up to `limit` events after the position. */
-export async function readPage(db: Queryable, after: number, limit: number): Promise<StoredEvent[]> {
-  const rows = await selectStored(db).where(gt(events.seq, after)).orderBy(asc(events.seq)).limit(limit);
+/** Up to `limit` events after the position, up to the event `upTo`. Among archived ones there are gaps (archived.ts). */
+export async function readPage(
+  db: Queryable,
+  after: number,
+  limit: number,
+  upTo?: number,
+): Promise<StoredEvent[]> {
+  const rows = await selectStored(db)
+    .where(and(gt(events.seq, after), upTo === undefined ? undefined : lte(events.seq, upTo)))
+    .orderBy(asc(events.seq))
+    .limit(limit);
   return rows.map(toStored);
 }
 
@@ -36,7 +45,10 @@ export interface Stretch {
   isLast: boolean;
 }
 
-/** One statement: what is up to the head that it tells was there for it to read. */
+/**
+ * One statement: what is up to the head that it tells was there for it to read. Throws CONFLICT where events may be missing
+ * that are archived.
+ */
 export async function readStretch(
   db: Queryable,
   { after, span, types }: { after: number; span: number; types: readonly string[] },
@@ -46,6 +58,7 @@ export async function readStretch(
   const rows = await db
     .select({
       newest: head.seq,
+      archivedTo: sql`coalesce((select up_to from archived), 0)`.mapWith(Number),
       event: { seq: events.seq, hash: events.hash, body: events.body },
       ...{ actor: personal.actor, reason: personal.reason },
     })
@@ -53,13 +66,33 @@ export async function readStretch(
     .leftJoin(events, and(within, inArray(events.type, [...types])))
     .leftJoin(personal, eq(personal.seq, events.seq))
     .orderBy(asc(events.seq));
-  const newest = rows[0]?.newest ?? 0;
+  const { newest = 0, archivedTo = 0 } = rows[0] ?? {};
+  if (after < archivedTo) throw missing(after + 1, archivedTo, "what is made of all events");
   return {
     events: rows.flatMap(({ event, ...its }) => (event === null ? [] : [toStored({ ...event, ...its })])),
     upTo: Math.max(after, Math.min(to, newest)),
     newest,
     isLast: newest <= to,
   };
+}
+
+/** Throws CONFLICT where events are missing between the position and the page, or in it. */
+export function mustFollow(after: number, page: readonly { seq: number }[], who: string): void {
+  let last = after;
+  for (const { seq } of page) {
+    if (seq !== last + 1) throw missing(last + 1, seq - 1, who);
+    last = seq;
+  }
+}
+
+function missing(from: number, to: number, who: string): SluiceError {
+  return new SluiceError(
+    "CONFLICT",
+    `${who} can't be made without events ${from} to ${to}, which aren't in the log`,
+    {
+      cure: "where they are archived: sluice-control rebuild --archive FILE",
+    },
+  );
 }
 
 /** Every event after the position, page by page; ends at what was the newest when the last page was read. */

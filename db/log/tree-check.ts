@@ -1,13 +1,15 @@
 import type { Finding } from "@sluice/proto/api/proof";
 import { addLeaf, type Growing, leafHash, rootNow } from "@sluice/proto/base/merkle";
 import type { Queryable } from "../connect.ts";
-import { leafIn, tileOf } from "./tiles.ts";
+import { HASH_BYTES, leafIn, tileOf } from "./tiles.ts";
 import { readTile, treeReader } from "./tree.ts";
 
 /** Makes the tree anew from the log as it is walked through, and holds the stored one against it. */
 export interface TreeCheck {
   /** The next event's hash. */
   add(hash: Buffer): void;
+  /** An archived event's, by its leaf in the stored tree; undefined where that doesn't have it. */
+  addStored(seq: number): Promise<Buffer | undefined>;
   /** Events are missing: what follows has no place in the tree that is made here. */
   lose(): void;
   /** of the tree over the events so far; undefined once some were missing */
@@ -26,6 +28,7 @@ export function createTreeCheck(db: Queryable, size: number): TreeCheck {
   let isLost = false;
   let madeRoot = size === 0 ? rootNow(made).toString("hex") : undefined;
   let unlike: number | undefined;
+  let missing: number | undefined;
 
   async function storedRoot(): Promise<string | undefined> {
     return await treeReader(db)({ from: 0, to: size }).then(
@@ -34,11 +37,28 @@ export function createTreeCheck(db: Queryable, size: number): TreeCheck {
     );
   }
 
+  let archivedTile: { number: number; hashes: Buffer | undefined } = { number: -1, hashes: undefined };
+
+  function addOne(leaf: Buffer): void {
+    if (isLost) return;
+    addLeaf(made, leaf);
+    if (made.size === size) madeRoot = rootNow(made).toString("hex");
+  }
+
   return {
-    add(hash) {
-      if (isLost) return;
-      addLeaf(made, leafHash(hash));
-      if (made.size === size) madeRoot = rootNow(made).toString("hex");
+    add: (hash) => addOne(leafHash(hash)),
+    async addStored(seq) {
+      const number = tileOf(seq - 1);
+      if (archivedTile.number !== number)
+        archivedTile = { number, hashes: await readTile(db, { level: 0, tile: number }) };
+      const leaf = leafIn(archivedTile.hashes, seq - 1);
+      if (leaf.length === HASH_BYTES) {
+        addOne(leaf);
+        return leaf;
+      }
+      isLost = true;
+      missing ??= seq;
+      return undefined;
     },
     lose() {
       isLost = true;
@@ -62,6 +82,10 @@ export function createTreeCheck(db: Queryable, size: number): TreeCheck {
     root: storedRoot,
 
     async finding() {
+      if (missing !== undefined) {
+        const message = `the Merkle tree doesn't have event ${missing}, which is archived: nothing else proves it here`;
+        return { tampering: "tree", seq: missing, message };
+      }
       if (unlike !== undefined) {
         const message = `the Merkle tree holds another hash of event ${unlike} than the log`;
         return { tampering: "tree", seq: unlike, message };

@@ -1,4 +1,4 @@
-import { bigint, integer, pgTable, primaryKey, smallint, text } from "drizzle-orm/pg-core";
+import { bigint, boolean, integer, pgTable, primaryKey, smallint, text } from "drizzle-orm/pg-core";
 import { bytea, isoTime } from "./columns.ts";
 
 /** The Merkle tree over the events' hashes, in tiles (db/log/tree.ts). */
@@ -32,4 +32,13 @@ export const witnessTable = pgTable("witnesses", {
   server: text().primaryKey(),
   ...signed(),
   at: isoTime().notNull(),
+});
+
+/** What of the log lies in archives (db/log/archived.ts). */
+export const archivedTable = pgTable("archived", {
+  one: boolean().primaryKey().default(true),
+  eventSeq: bigint("event_seq", { mode: "number" }).notNull(),
+  upTo: bigint("up_to", { mode: "number" }).notNull(),
+  kept: bigint({ mode: "number" }).array().notNull(),
+  droppedTo: bigint("dropped_to", { mode: "number" }).notNull(),
 });

@@ -42,6 +42,21 @@ export const finding = z.strictObject({
 });
 export type Finding = z.infer<typeof finding>;
 
+/** An archive of the log, as the log tells of it. */
+export const archiveFileView = z.strictObject({
+  /** its first and its last event */
+  from: z.int(),
+  to: z.int(),
+  /** of the chain at the last one */
+  hash: z.string(),
+  /** sha256 of the file */
+  file: z.string(),
+  bytes: z.int(),
+  /** the newest time among its events */
+  until: z.string(),
+});
+export type ArchiveFileView = z.infer<typeof archiveFileView>;
+
 /** What was signed of the log, and holds. */
 export const provenView = z.strictObject({
   /** how many signatures */
@@ -59,6 +74,16 @@ export const auditVerifyView = z.strictObject({
   /** of the Merkle tree over the events that it holds */
   tree: z.strictObject({ size: z.int(), root: z.string().optional() }),
   proven: provenView,
+  /** events that are in archives; absent where none are */
+  archived: z
+    .strictObject({
+      /** the last of them */
+      upTo: z.int(),
+      /** how many of them stay in the database, too */
+      kept: z.int(),
+      files: z.array(archiveFileView),
+    })
+    .optional(),
   /** the first bad event first; at most 20 */
   findings: z.array(finding),
   /** what is no fault, and worth knowing */
@@ -105,6 +130,8 @@ export const auditCheckView = z.strictObject({
   /** the first and the last event that it has; 0 for none */
   from: z.int(),
   to: z.int(),
+  /** of the chain at the last event that it has, 64 hex digits */
+  hash: z.string(),
   /** the newest event that was signed, in it or not */
   signedUpTo: z.int(),
   checkpoints: z.int(),

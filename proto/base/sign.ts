@@ -22,7 +22,16 @@ import { tryJson } from "./json.ts";
 export const signedMessage = z.strictObject({ kid: z.string(), body: z.string(), sig: z.string() });
 export type SignedMessage = z.infer<typeof signedMessage>;
 
-export type Domain = "desired" | "plan" | "list" | "pulse" | "report" | "hits" | "checkpoint" | "witness";
+export type Domain =
+  | "desired"
+  | "plan"
+  | "list"
+  | "pulse"
+  | "report"
+  | "hits"
+  | "checkpoint"
+  | "witness"
+  | "archive";
 
 /** what a reason repeats of a stranger's key id */
 const KID_SHOWN = 32;

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { difference } from "../manifest/difference.ts";
 import { familyNumber } from "../manifest/manifest.ts";
+import { archive } from "../wire/archive.ts";
 import { listEntry } from "../wire/list.ts";
 import { applyStats, culprit, refusal, takenOver } from "../wire/report.ts";
 
@@ -10,7 +11,7 @@ import { applyStats, culprit, refusal, takenOver } from "../wire/report.ts";
  * A stored event is never changed. When a type's shape must change, its number in SCHEMA_VERSIONS goes up, an upcaster is
  * added in `upcast.ts`, and examples of the new version in `stored/examples.ts`; those of the old one stay.
  *
- * Streams: `policy-NAME`, `server-NAME`, `plan-ID`, `rollout-ID`, `list-NAME`, `reader-NAME`, `fleet`.
+ * Streams: `policy-NAME`, `server-NAME`, `plan-ID`, `rollout-ID`, `list-NAME`, `reader-NAME`, `fleet`, `log`.
  */
 const policyRef = { policy: z.string(), revision: z.int().min(1) };
 
@@ -162,6 +163,10 @@ export const eventData = {
   FleetThawed: z.strictObject({}),
   /** the database was restored: generations issued from here on count above all that were issued before */
   EpochOpened: z.strictObject({ epoch: z.int().min(2) }),
+
+  // log
+  /** the events up to `to` are in files; what of them isn't kept is dropped. `sig`: control's, over all of it but `kid` and itself */
+  LogArchived: archive.extend({ kid: z.string(), sig: z.string() }),
 } as const;
 
 export type EventType = keyof typeof eventData;
@@ -196,4 +201,5 @@ export const streamOf = {
   list: (name: string) => `list-${name}`,
   reader: (name: string) => `reader-${name}`,
   fleet: () => "fleet",
+  log: () => "log",
 } as const;

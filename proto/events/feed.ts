@@ -35,5 +35,10 @@ export const feedMessage = z.union([
   z.strictObject({ ...place, data: z.unknown() }),
   /** `data` didn't fit into a message: `sluice audit log` has it, under its seq */
   z.strictObject({ ...place, cut: z.literal(true) }),
+  /**
+   * the event is in an archive, and was when the stream was filled again; on `sluice.v1.event.Archived`. `leaf` is its place in
+   * the Merkle tree: sha256(0x00 ‖ hash)
+   */
+  z.strictObject({ seq: place.seq, archived: z.literal(true), leaf: z.string() }),
 ]);
 export type FeedMessage = z.infer<typeof feedMessage>;

@@ -1,3 +1,4 @@
+import { archiveView } from "@sluice/proto/api/archive";
 import {
   auditAtView,
   auditDiffView,
@@ -77,6 +78,7 @@ export const VIEWS = {
   "audit verify": auditVerifyView,
   "audit export": auditExportView,
   "audit check": auditCheckView,
+  "audit archive": archiveView,
   "feed add": addReaderView,
   "feed ls": z.array(readerRowView),
   "feed rm": removeReaderView,

@@ -273,6 +273,9 @@ test("the audit history: filtered, paged, as of a time, and proven whole", async
   expect(exported.events).toBeGreaterThanOrEqual(events);
   const checked = await sluice.json("audit check", [file]);
   expect(checked).toMatchObject({ ok: true, events: exported.events, from: 1, pinned: false });
+  const early = await sluice.error(["audit", "archive", "--to", "3", "--out", "first.ndjson", "--yes"]);
+  expect(early).toMatchObject({ code: "REFUSED", message: expect.stringContaining("of the last day") });
+  tried.add("audit archive"); // its view: test/control/archive.int.test.ts, where a day goes by
   const text = await readFile(join(sluice.folder, file), "utf8");
   await sluice.file(file, text.replace(`schemaVersion\\":1`, `schemaVersion\\":2`));
   const tampered = await sluice.json("audit check", [file], { code: 1 });

@@ -2,6 +2,7 @@ import { exported } from "@sluice/agents/run/export";
 import { status } from "@sluice/agents/run/local-protocol";
 import { issue, paused } from "@sluice/agents/state/schemas";
 import { VIEWS } from "@sluice/cli/views";
+import { archiveView } from "@sluice/proto/api/archive";
 import {
   auditAtView,
   auditCause,
@@ -32,7 +33,13 @@ import {
   policyView,
   retirePolicyView,
 } from "@sluice/proto/api/policies";
-import { auditCheckView, auditExportView, auditVerifyView, finding } from "@sluice/proto/api/proof";
+import {
+  archiveFileView,
+  auditCheckView,
+  auditExportView,
+  auditVerifyView,
+  finding,
+} from "@sluice/proto/api/proof";
 import { rolloutRowView, rolloutServerView, rolloutView } from "@sluice/proto/api/rollouts";
 import { addServerView, labelServerView, serverRowView, serverView } from "@sluice/proto/api/servers";
 import { rehearsedView, testPoliciesView } from "@sluice/proto/api/tests";
@@ -89,6 +96,8 @@ export const SHAPES = {
   auditVerify: auditVerifyView,
   auditExport: auditExportView,
   auditCheck: auditCheckView,
+  archive: archiveView,
+  archiveFile: archiveFileView,
   finding,
   addReader: addReaderView,
   readerRow: readerRowView,

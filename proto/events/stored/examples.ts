@@ -133,4 +133,12 @@ export const STORED_EXAMPLES: Examples = {
   FleetFrozen: { 1: [{}] },
   FleetThawed: { 1: [{}] },
   EpochOpened: { 1: [{ epoch: 2 }] },
+  LogArchived: {
+    1: [
+      {
+        ...{ from: 1, to: 100_000, until: "2026-01-31T23:59:58.000Z", hash: "5e88", root: "77ab" },
+        ...{ file: "9f86", bytes: 81_000_000, kept: 2, keptDigest: "2c62", kid: "a1b2", sig: "c2ln" },
+      },
+    ],
+  },
 };

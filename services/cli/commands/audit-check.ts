@@ -1,10 +1,8 @@
-import { createReadStream } from "node:fs";
-import { createInterface } from "node:readline";
 import type { AuditCheckView } from "@sluice/proto/api/proof";
-import { SluiceError } from "@sluice/proto/base/errors";
 import type { Command } from "commander";
 import { collect } from "../arguments.ts";
 import { pinnedKeys } from "../audit-keys.ts";
+import { checkFile } from "../bundle-file.ts";
 import { action, print } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import { findingLines } from "../render/findings.ts";
@@ -26,31 +24,11 @@ export function addAuditCheck(audit: Command): void {
         [],
       ),
     async ({ terminal }, file: string, { key }: { key: string[] }) => {
-      const { checkBundle } = await import("@sluice/control/audit/check-bundle");
-      const view = await checkBundle(linesOf(file, terminal), pinnedKeys(key));
-      terminal.status("");
+      const { view } = await checkFile(file, pinnedKeys(key), terminal);
       print(terminal, view, () => checkLines(terminal, view));
       return view.ok ? EXIT.done : EXIT.fault;
     },
   );
-}
-
-async function* linesOf(file: string, terminal: Terminal): AsyncGenerator<string> {
-  const input = createReadStream(file);
-  const failed = new Promise<never>((_, reject) => {
-    input.on("error", (cause) => {
-      reject(new SluiceError("INVALID", `${file} can't be read: ${cause.message}`, { cause }));
-    });
-  });
-  failed.catch(() => {});
-  const opened = new Promise<void>((resolve) => input.once("open", () => resolve()));
-  await Promise.race([opened, failed]);
-  let count = 0;
-  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-    yield line;
-    count += 1;
-    if (count % 10_000 === 0) terminal.status(`line ${count}`);
-  }
 }
 
 function checkLines(terminal: Terminal, view: AuditCheckView): string[] {

@@ -1,10 +1,10 @@
-import { open } from "node:fs/promises";
 import type { AuditBundleInput } from "@sluice/proto/api/proof";
 import type { Command } from "commander";
 import { countArgument, nameArgument, TIME_HELP, timeArgument } from "../arguments.ts";
 import { action, print, withExamples } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import { counted } from "../render/text.ts";
+import { writeBundle } from "../write-bundle.ts";
 import { typeArgument } from "./audit-log.ts";
 
 interface ExportOptions extends Omit<AuditBundleInput, "types" | "at"> {
@@ -37,28 +37,11 @@ export function addAuditExport(audit: Command): void {
         "sluice audit export --server web-3 --since 30d --out web-3.ndjson",
       ],
     ),
-    async ({ client, terminal, signal }, { out, type, ...asked }: ExportOptions) => {
+    async (invocation, { out, type, ...asked }: ExportOptions) => {
+      const { terminal } = invocation;
       const input: AuditBundleInput = { ...asked, ...(type.length > 0 && { types: type }) };
-      const file = await open(out, "w");
-      let bytes = 0;
-      let events = 0;
-      try {
-        for (let at: AuditBundleInput["at"]; ; ) {
-          const { lines, next } = await client.audit.bundle.query({ ...input, ...(at && { at }) });
-          const text = lines.map((line) => `${line}\n`).join("");
-          await file.writeFile(text);
-          bytes += Buffer.byteLength(text);
-          events = next?.events ?? events + lines.filter((line) => line.startsWith('{"event"')).length;
-          if (next === undefined) break;
-          at = next;
-          terminal.status(`event ${next.after} of ${asked.to ?? next.anchor}`);
-          if (signal.aborted) return EXIT.interrupted;
-        }
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      terminal.status("");
+      const { events, bytes, interrupted } = await writeBundle(invocation, { out, flags: "w", input });
+      if (interrupted) return EXIT.interrupted;
       print(terminal, { file: out, events, bytes }, () => [
         `${counted(events, "event")} in ${out}, ${bytes} bytes; check it with: sluice audit check ${out}`,
       ]);

@@ -1,5 +1,7 @@
 import type { AuditVerifyProgress, AuditVerifyView } from "@sluice/proto/api/proof";
 import type { Command } from "commander";
+import { collect } from "../arguments.ts";
+import { withArchives } from "../check-archives.ts";
 import { action, type Invocation, print } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import { findingLines } from "../render/findings.ts";
@@ -13,12 +15,14 @@ export function addAuditVerify(audit: Command): void {
       .command("verify")
       .description(
         "check the whole log: its hash chain and Merkle tree, signed checkpoints, and what NATS and servers have seen of it",
-      ),
-    async (invocation) => {
+      )
+      .option("--archive <file>", "with an archive of it, as one chain; repeatable", collect, []),
+    async (invocation, { archive }: { archive: string[] }) => {
       const { terminal } = invocation;
-      const { result, interrupted } = await verify(invocation);
+      const { result: ofLog, interrupted } = await verify(invocation);
       terminal.status("");
-      if (result === undefined) return interrupted ? EXIT.interrupted : EXIT.fault;
+      if (ofLog === undefined) return interrupted ? EXIT.interrupted : EXIT.fault;
+      const result = await withArchives(ofLog, archive, terminal);
       print(terminal, result, () => verifyLines(terminal, result));
       return result.ok ? EXIT.done : EXIT.fault;
     },
@@ -40,7 +44,7 @@ async function verify({ client, terminal, signal }: Invocation) {
 }
 
 function verifyLines(terminal: Terminal, view: AuditVerifyView): string[] {
-  const { events, head, tree, proven, findings, notes } = view;
+  const { events, head, tree, proven, archived, findings, notes } = view;
   const signed =
     proven.upTo === 0
       ? "nothing of it is signed yet"
@@ -49,6 +53,10 @@ function verifyLines(terminal: Terminal, view: AuditVerifyView): string[] {
     `${counted(events, "event")}; head ${head.seq} ${head.hash}`,
     `Merkle tree of ${counted(tree.size, "event")}, root ${tree.root ?? "unreadable"}`,
     signed,
+    ...(archived?.files ?? []).map(
+      ({ from, to, file }) => `events ${from} to ${to} are in the archive with the sha256 ${file}`,
+    ),
+    ...(archived === undefined ? [] : [`${counted(archived.kept, "event")} of those are kept here, too`]),
     ...notes.map((note) => `note: ${note}`),
     ...findingLines(terminal, findings),
     view.ok

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { withExamples } from "../command.ts";
+import { addAuditArchive } from "./audit-archive.ts";
 import { addAuditAt } from "./audit-at.ts";
 import { addAuditCheck } from "./audit-check.ts";
 import { addAuditDiff } from "./audit-diff.ts";
@@ -24,6 +25,7 @@ export function addAuditCommands(program: Command): void {
       "sluice audit verify",
       "sluice audit export --out log.ndjson",
       "sluice audit check log.ndjson --key control.pem",
+      "sluice audit archive --before 365d --out 2025.ndjson",
     ],
   );
   addAuditLog(audit);
@@ -34,4 +36,5 @@ export function addAuditCommands(program: Command): void {
   addAuditVerify(audit);
   addAuditExport(audit);
   addAuditCheck(audit);
+  addAuditArchive(audit);
 }

@@ -1,3 +1,4 @@
+import { archivableInput, archiveInput } from "@sluice/proto/api/archive";
 import {
   auditAtInput,
   auditDiffInput,
@@ -7,16 +8,18 @@ import {
   auditWhyInput,
 } from "@sluice/proto/api/audit";
 import { auditBundleInput } from "@sluice/proto/api/proof";
+import { archivable, archiveLog } from "../audit/archive.ts";
 import { auditAt } from "../audit/at.ts";
 import { exportBundle } from "../audit/bundle.ts";
 import { auditDiff } from "../audit/diff.ts";
+import { dropArchived } from "../audit/drop-archived.ts";
 import { auditLog } from "../audit/log.ts";
 import { tailLog } from "../audit/tail.ts";
 import { auditTimeline } from "../audit/timeline.ts";
 import { verifyLog } from "../audit/verify.ts";
 import { verifyAloud } from "../audit/verify-aloud.ts";
 import { auditWhy } from "../audit/why.ts";
-import { router, viewer } from "./trpc.ts";
+import { admin, router, viewer } from "./trpc.ts";
 
 export const auditRouter = router({
   log: viewer.input(auditLogInput).query(({ ctx, input }) => auditLog(ctx, input)),
@@ -27,6 +30,9 @@ export const auditRouter = router({
   verify: viewer.query(({ ctx }) => verifyLog(ctx)),
   bundle: viewer.input(auditBundleInput).query(({ ctx, input }) => exportBundle(ctx, input)),
   verifyAloud: viewer.subscription(({ ctx, signal }) => verifyAloud(ctx, signal ?? AbortSignal.timeout(0))),
+  archivable: admin.input(archivableInput).query(({ ctx, input }) => archivable(ctx, input)),
+  archive: admin.input(archiveInput).mutation(({ ctx, input }) => archiveLog(ctx, input)),
+  drop: admin.mutation(({ ctx, signal }) => dropArchived(ctx, { most: 8, ...(signal && { signal }) })),
   tail: viewer
     .input(auditTailInput)
     .subscription(({ ctx, input, signal }) => tailLog(ctx, input, signal ?? AbortSignal.timeout(0))),

@@ -202,6 +202,7 @@ function createBundleCheck(header: BundleHeader, pinned: KeySet | undefined): Bu
       return {
         ok: findings.length === 0,
         ...counts,
+        hash: before.hash.toString("hex"),
         ...{ from: firstSeq, to: before.seq, signedUpTo: anchor?.seq ?? 0, pinned: pinned !== undefined },
         findings: findings.slice(0, FINDINGS_MOST),
         notes: notesOf(header, anchor, pinned),

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { wasHash } from "@sluice/db/log/archived";
 import type { Claim, Copy } from "@sluice/db/log/claims";
-import { hashAt } from "@sluice/db/log/evidence";
 import { checkpointsBetween } from "@sluice/db/log/signed-checkpoints";
 import { serverTable } from "@sluice/db/schema/servers";
 import type { Finding } from "@sluice/proto/api/proof";
@@ -84,7 +84,7 @@ async function addWitnesses(ctx: Context, known: Known): Promise<void> {
 /** A restored database has lost what came after its backup, and goes on under a new epoch: that is told, and no fault. */
 async function add({ database, epoch }: Context, known: Known, by: string, of: Checkpoint): Promise<void> {
   const isBefore = of.epoch < epoch;
-  if (isBefore && (await hashAt(database.db, of.seq))?.toString("hex") !== of.hash) {
+  if (isBefore && !(await wasHash(database.db, of.seq, of.hash))) {
     known.notes.push(
       `${by} knows event ${of.seq} of epoch ${of.epoch}, which the log of epoch ${epoch} doesn't have: lost by a restore`,
     );
@@ -102,7 +102,10 @@ function forged(seq: number, what: string, opened: { ok: true } | { ok: false; r
   return { tampering: "forged", seq, message: `${what} isn't what was signed: ${reason}` };
 }
 
-const published = z.object({ hash: z.string(), type: z.string(), stream: z.string() });
+const published = z.union([
+  z.object({ hash: z.string(), type: z.string(), stream: z.string() }),
+  z.object({ leaf: z.string() }),
+]);
 
 /** The EVENTS stream, which has the hash of every event. */
 export function brokerCopy({ link }: Context): Copy & {
@@ -115,11 +118,12 @@ export function brokerCopy({ link }: Context): Copy & {
   return {
     async leaf(seq) {
       const event = await read(seq);
-      return event && leafHash(Buffer.from(event.hash, "hex"));
+      if (event === undefined) return undefined;
+      return "leaf" in event ? Buffer.from(event.leaf, "hex") : leafHash(Buffer.from(event.hash, "hex"));
     },
     async names(seq) {
       const event = await read(seq);
-      return event && { type: event.type, stream: event.stream };
+      return event && "type" in event ? { type: event.type, stream: event.stream } : undefined;
     },
   };
 }

@@ -1,3 +1,4 @@
+import { wasHash } from "@sluice/db/log/archived";
 import { keepCheckpoint, newestCheckpoint } from "@sluice/db/log/signed-checkpoints";
 import { growTree, treeReader } from "@sluice/db/log/tree";
 import { events } from "@sluice/db/schema/events";
@@ -47,8 +48,7 @@ function opened({ enrolment }: Signing, message: SignedMessage): SignedCheckpoin
 
 async function mustHold(services: Signing, { seq, hash, size, root }: Checkpoint): Promise<void> {
   const { db } = services.database;
-  if ((await hashAt(services, seq)) !== hash)
-    throw contradiction(`event ${seq} isn't the one that was signed`);
+  if (!(await wasHash(db, seq, hash))) throw contradiction(`event ${seq} isn't the one that was signed`);
   if ((await treeReader(db)({ from: 0, to: size })).toString("hex") !== root)
     throw contradiction(`the Merkle tree of ${size} events isn't the one that was signed`);
 }

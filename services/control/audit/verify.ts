@@ -1,6 +1,8 @@
 import { type Proof, verify } from "@sluice/db/log/verify";
 import type { AuditVerifyView, Finding } from "@sluice/proto/api/proof";
+import type { Archive } from "@sluice/proto/wire/archive";
 import type { Context } from "../context/services.ts";
+import { archivesTold } from "./archived-files.ts";
 import { brokerCopy, keptClaims, outsideClaims } from "./claims.ts";
 
 const FINDINGS_MOST = 20;
@@ -15,15 +17,18 @@ export async function verifyLog(
 ): Promise<AuditVerifyView> {
   await ctx.witnesses.save(ctx.database);
   const outside = await outsideClaims(ctx);
-  const forged: Finding[] = [];
+  const told = await archivesTold(ctx);
+  const forged: Finding[] = [...told.findings];
   const copy = brokerCopy(ctx);
   const verified = await verify(ctx.database.db, {
     claims: outside.claims,
     claimsBetween: keptClaims(ctx, forged),
     copies: [copy],
+    archives: told.archives,
     ...watched,
   });
-  const { events, head, tree, claims } = verified;
+  const { events, head, tree, claims, archived } = verified;
+  const files = told.archives.filter(({ to }) => to <= archived.upTo);
   const all = [...verified.findings, ...outside.findings, ...forged].sort((a, b) => a.seq - b.seq);
   const findings = await Promise.all(
     all.slice(0, FINDINGS_MOST).map(async (finding) => ({
@@ -36,7 +41,12 @@ export async function verifyLog(
     ok: findings.length === 0,
     ...{ events, head, tree },
     proven: { signatures: claims.held(), upTo: claims.heldUpTo(), witnesses: outside.witnesses },
+    ...(files.length > 0 && { archived: { ...archived, files: files.map(fileOf) } }),
     findings,
     notes: outside.notes,
   };
+}
+
+function fileOf({ from, to, hash, file, bytes, until }: Archive) {
+  return { from, to, hash, file, bytes, until };
 }

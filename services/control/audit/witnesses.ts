@@ -1,5 +1,5 @@
 import type { Database, Queryable } from "@sluice/db/connect";
-import { hashAt } from "@sluice/db/log/evidence";
+import { wasHash } from "@sluice/db/log/archived";
 import { witnessTable } from "@sluice/db/schema/proof";
 import { type KeySet, keyId, type Opened, openMessage, type SignedMessage } from "@sluice/proto/base/sign";
 import { byAge, type Checkpoint, checkpoint, witness } from "@sluice/proto/wire/checkpoint";
@@ -88,7 +88,7 @@ export class Witnesses {
 
 /** Whether the log has, at its place, the event that the checkpoint stands for. */
 export async function isInLog(db: Queryable, { seq, hash }: Checkpoint): Promise<boolean> {
-  return (await hashAt(db, seq))?.toString("hex") === hash;
+  return await wasHash(db, seq, hash);
 }
 
 export async function readWitnesses(

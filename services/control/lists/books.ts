@@ -1,6 +1,7 @@
 import { readStream } from "@sluice/db/log/read";
 import { upcastEvent } from "@sluice/db/log/upcast-events";
 import { listEntryTable, listTable } from "@sluice/db/schema/lists";
+import { SluiceError } from "@sluice/proto/base/errors";
 import { streamOf } from "@sluice/proto/events/event";
 import { upcast } from "@sluice/proto/events/upcast";
 import { ListEntries } from "@sluice/proto/wire/list-entries";
@@ -8,7 +9,8 @@ import { eq } from "drizzle-orm";
 import type { Services } from "../context/services.ts";
 import { type Book, newBook, write } from "./book.ts";
 
-type Needs = Pick<Services, "database" | "queue" | "epoch">;
+type Reads = Pick<Services, "database" | "epoch">;
+type Needs = Reads & Pick<Services, "queue">;
 
 /** The books of all lists. A book is opened from its tables, once, and read on from the log before every use. */
 export class ListBooks {
@@ -26,9 +28,19 @@ export class ListBooks {
 }
 
 /** Brings a book up to the end of its stream. */
-export async function readOn({ database, epoch }: Needs, book: Book): Promise<void> {
+export async function readOn({ database, epoch }: Reads, book: Book): Promise<void> {
   const from = book.version + 1;
   for await (const stored of readStream(database.db, streamOf.list(book.list), { from })) {
+    if (stored.streamVersion !== book.version + 1) {
+      // what lies between was archived meanwhile, and is in the tables
+      const opened = await openBook({ database }, book.list);
+      if (opened.version < stored.streamVersion - 1)
+        throw new SluiceError("CONFLICT", `events of ${stored.stream} before event ${stored.seq} are gone`, {
+          cure: "sluice audit verify says what is wrong with the log",
+        });
+      Object.assign(book, opened);
+      return await readOn({ database, epoch }, book);
+    }
     const event = upcastEvent(stored, upcast);
     if (event) write(book, event, { at: event.meta.at, epoch });
     else book.version += 1;
@@ -36,7 +48,7 @@ export async function readOn({ database, epoch }: Needs, book: Book): Promise<vo
 }
 
 /** From the tables, which say up to which version of the stream they go: cheaper than a long stream. */
-async function openBook({ database }: Needs, list: string): Promise<Book> {
+async function openBook({ database }: Pick<Services, "database">, list: string): Promise<Book> {
   const book = newBook(list);
   await database.db.transaction(
     async (tx) => {

@@ -1,6 +1,7 @@
 import { fillBlocks } from "@sluice/db/history/blocks";
 import { follow } from "@sluice/db/log/follow";
 import type { Projector } from "@sluice/db/projections/projector";
+import { goOnDropping } from "../audit/drop-archived.ts";
 import { asSluice, type Services } from "../context/services.ts";
 import { expireEntries } from "../lists/expire.ts";
 import { sendPulse } from "../loops/control-pulse.ts";
@@ -48,6 +49,7 @@ export async function runLoops(
     every(timings.sweepMs, "looking for deadlines", sweep, until),
     every(timings.listSweepMs, "taking out expired addresses", () => expireEntries(sluice()), until),
     every(timings.controlPulseMs, "control's pulse", () => sendPulse(services), until),
+    every(SAVED_EVERY_MS, "dropping what is archived", () => goOnDropping(services, signal), until),
     every(SAVED_EVERY_MS, "keeping pulses", () => pulses.save(database), until),
     every(SAVED_EVERY_MS, "keeping witnesses' words", () => witnesses.save(database), until),
   ]);

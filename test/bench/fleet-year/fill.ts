@@ -156,7 +156,13 @@ async function openLog(database: Database) {
         ...KEYS.map((key) => keys[key] ?? null),
       ]);
       personal.row([seq, actor, salts.actor, reason, salts.reason]);
-      history.take({ type: event.type, keys, data: event.data, meta: { at, correlation, actor, reason } });
+      history.take({
+        seq,
+        type: event.type,
+        keys,
+        data: event.data,
+        meta: { at, correlation, actor, reason },
+      });
     },
     async drained() {
       await rows.drained();
