@@ -99,8 +99,8 @@ export interface Script {
   more?: (() => Iterable<string | Uint8Array>) | undefined;
   /** lines after `more` */
   end?: string | undefined;
-  /** origin of each line of `text` that has one (index from 0) */
-  origins?: ReadonlyMap<number, Origin> | undefined;
+  /** where a line of `text` comes from (index from 0) */
+  originOf?: ((line: number) => Origin | undefined) | undefined;
 }
 
 /**
@@ -151,6 +151,6 @@ export class ScriptRefused extends Error {
   }
 
   get origin(): Origin | undefined {
-    return this.line === undefined ? undefined : this.script.origins?.get(this.line);
+    return this.line === undefined ? undefined : this.script.originOf?.(this.line);
   }
 }

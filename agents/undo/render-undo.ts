@@ -2,7 +2,7 @@ import { sha256Hex } from "@sluice/proto/base/digest";
 import { temporarySet } from "@sluice/proto/base/names";
 import type { ManifestDevice } from "@sluice/proto/manifest/manifest";
 import type { Script, Target, TargetSet } from "../drivers/driver.ts";
-import { addWords, createWords } from "../drivers/ipset/options.ts";
+import { createWords, membersOf } from "../drivers/ipset/options.ts";
 import { backText, type Claimed, comesFirst, marksOf, takeText, united } from "../drivers/iptables/claims.ts";
 import type { Counters } from "../drivers/iptables/counters.ts";
 import { tableKey } from "../drivers/iptables/snapshot.ts";
@@ -67,7 +67,7 @@ function reloadLines(set: TargetSet): string[] {
   return [
     `create ${aside} ${createWords(set).join(" ")}`,
     `flush ${aside}`,
-    ...set.entries.map((entry) => `add ${aside} ${addWords(set, entry)}`),
+    ...membersOf(set).map((member) => `add ${aside} ${member}`),
     `swap ${aside} ${set.name}`,
     `flush ${aside}`,
   ];

@@ -65,12 +65,14 @@ export function createWords(set: TargetSet): string[] {
   return words;
 }
 
-/** The words after `add NAME`. An entry without a lifetime of its own stays for ever, whatever the set's default. */
-export function addWords(set: TargetSet, entry: string): string {
-  const defaultLifetime = Number(optionValue(set.options, "timeout") ?? 0);
-  if (defaultLifetime === 0 || timeoutOf(entry) !== undefined) return entry;
-  const element = elementOf(entry);
-  return `${element} timeout 0${entry.slice(element.length)}`;
+/** The words after `add NAME`, per entry. One without a lifetime of its own stays for ever, whatever the set's default. */
+export function membersOf({ options, entries }: TargetSet): readonly string[] {
+  if (Number(optionValue(options, "timeout") ?? 0) === 0) return entries;
+  return entries.map((entry) => {
+    if (timeoutOf(entry) !== undefined) return entry;
+    const element = elementOf(entry);
+    return `${element} timeout 0${entry.slice(element.length)}`;
+  });
 }
 
 function powerOfTwo(atLeast: number): number {

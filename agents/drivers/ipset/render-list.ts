@@ -52,6 +52,5 @@ function renderFill(set: TargetSet, live: LiveMembers, ...before: string[]): Scr
 }
 
 function script(set: TargetSet, what: string): Script {
-  const origin = set.origin === undefined ? {} : { origins: new Map([[0, set.origin]]) };
-  return { driver: "ipset", what, tool: "ipset", text: "", ...origin };
+  return { driver: "ipset", what, tool: "ipset", text: "", originOf: () => set.origin };
 }

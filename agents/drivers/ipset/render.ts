@@ -5,7 +5,7 @@ import type { Script, Steps, Target, TargetSet } from "../driver.ts";
 import { without } from "../line-difference.ts";
 import { sameMembers } from "./diff.ts";
 import { elementOf } from "./entry.ts";
-import { addWords, createWords, optionValue, sameOptions } from "./options.ts";
+import { createWords, membersOf, optionValue, sameOptions } from "./options.ts";
 import { renderList } from "./render-list.ts";
 import type { IpsetSnapshot, SetSnapshot } from "./snapshot.ts";
 
@@ -45,7 +45,7 @@ export function renderIpset(target: Target, want: IpsetSnapshot | undefined, hav
     .join(", ");
   const gone = [...have.sets.values()].filter(({ name }) => !target.sets.some((set) => set.name === name));
   return {
-    build: [...(lines.all.length === 0 ? [] : [lines.script(`sets: ${what}`)]), ...lists],
+    build: [...(lines.isEmpty ? [] : [lines.script(`sets: ${what}`)]), ...lists],
     remove: gone.length === 0 ? [] : [renderDestroy(gone)],
     ...(refused.length > 0 && { refused }),
   };
@@ -95,23 +95,25 @@ function edit(set: TargetSet, want: SetSnapshot, standing: SetSnapshot): string[
   return fits && edits.length < wanted.length + 3 ? edits : undefined;
 }
 
-/** Lines of a script, and the origin of each. */
+/** Lines of a script, and where they come from. A set's members are one piece: there may be a hundred thousand. */
 class Lines {
-  readonly all: string[] = [];
-  private readonly origins = new Map<number, Origin>();
+  private readonly pieces: { text: string; end: number; origin: Origin | undefined }[] = [];
+  private count = 0;
 
-  push(line: string, origin: Origin | undefined): void {
-    if (origin !== undefined) this.origins.set(this.all.length, origin);
-    this.all.push(line);
+  get isEmpty(): boolean {
+    return this.count === 0;
+  }
+
+  push(text: string, origin: Origin | undefined, lines = 1): void {
+    this.count += lines;
+    this.pieces.push({ text, end: this.count, origin });
   }
 
   fill(name: string, set: TargetSet): void {
     this.push(`create ${name} ${createWords(set).join(" ")}`, set.origin);
-    for (const entry of set.entries) this.add(name, set, entry);
-  }
-
-  add(name: string, set: TargetSet, entry: string): void {
-    this.push(`add -exist ${name} ${addWords(set, entry)}`, set.origin);
+    const entries = membersOf(set);
+    const add = `add -exist ${name} `;
+    if (entries.length > 0) this.push(add + entries.join(`\n${add}`), set.origin, entries.length);
   }
 
   swap(set: TargetSet, expiring: readonly string[], have: IpsetSnapshot): void {
@@ -129,7 +131,9 @@ class Lines {
   }
 
   script(what: string): Script {
-    return { ...script(what, this.all), origins: this.origins };
+    const { pieces } = this;
+    const texts = pieces.map(({ text }) => text);
+    return { ...script(what, texts), originOf: (line) => pieces.find(({ end }) => line < end)?.origin };
   }
 }
 

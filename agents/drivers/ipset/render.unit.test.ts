@@ -72,7 +72,12 @@ add -exist ${NAME} 192.0.2.0/24
 add -exist ${NAME} 198.51.100.7/32
 add -exist ${NAME} 203.0.113.0/24
 `);
-    expect(build[0]?.origins?.get(2)).toEqual(ORIGIN);
+    expect([0, 2, 3, 4].map((line) => build[0]?.originOf?.(line))).toEqual([
+      ORIGIN,
+      ORIGIN,
+      ORIGIN,
+      undefined,
+    ]);
   });
 
   test("isn't there when nothing differs, in whatever order the kernel lists it", () => {

@@ -149,14 +149,14 @@ function script(
   tool: string,
   what: string,
   lines: readonly string[],
-  origins?: ReadonlyMap<number, Origin>,
+  origins: ReadonlyMap<number, Origin> = new Map(),
 ): Script {
   return {
     driver: "iptables",
     what: `${key}: ${what}`,
     tool,
     text: `${[`*${key.slice(key.indexOf("/") + 1)}`, ...lines, "COMMIT"].join("\n")}\n`,
-    origins,
+    originOf: (line) => origins.get(line),
   };
 }
 

@@ -65,7 +65,7 @@ describe("the script", () => {
 -A INPUT -j SL-INPUT-end
 COMMIT
 `);
-    expect(build[0]?.origins?.get(5)).toEqual(ORIGIN);
+    expect(build[0]?.originOf?.(5)).toEqual(ORIGIN);
     expect(remove).toEqual([]);
   });
 

@@ -162,9 +162,8 @@ function ifbGoes(ifb: string): Script {
 }
 
 function scriptOf(tool: "tc" | "ip", what: string, lines: readonly Line[]): Script {
-  const origins = new Map<number, Origin>();
-  for (const [index, line] of lines.entries()) if (line.origin) origins.set(index, line.origin);
-  return { driver: "tc", what, tool, text: `${lines.map((line) => line.text).join("\n")}\n`, origins };
+  const text = `${lines.map((line) => line.text).join("\n")}\n`;
+  return { driver: "tc", what, tool, text, originOf: (line) => lines[line]?.origin };
 }
 
 function summary(changes: readonly Change[]): string {
