@@ -115,7 +115,7 @@ export function addAccepted(
     });
     const target = way === "return" && !isAfter ? "RETURN" : "ACCEPT";
     dispatch[isAfter ? "after" : "entries"].push(step(ifAccepted(target)));
-    if (way === "return" && hook !== "INPUT" && !leaving.some((one) => isClearing(one, family)))
+    if (hook !== "INPUT" && !leaving.some((one) => isClearing(one, family)))
       leaving.unshift(step(CLEAR_ACCEPTED));
   }
 }

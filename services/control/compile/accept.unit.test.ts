@@ -31,7 +31,9 @@ function compiled(parts: Partial<PolicyDocument>, foreign?: ForeignFacts, target
 
 const text4 = (manifest: Manifest) => restoreText(manifest, 4);
 const acceptOf = ({ hooks }: Manifest) =>
-  hooks.filter(({ at, family }) => at === "head" && family === 4).map(({ hook, accept }) => [hook, accept]);
+  hooks
+    .filter(({ table, at, family }) => table === "filter" && at === "head" && family === 4)
+    .map(({ hook, accept }) => [hook, accept]);
 
 test("accept: final leaves ACCEPT as it is written", () => {
   const manifest = compiled(firewall("final"), SHARED);
@@ -90,14 +92,18 @@ describe("unless it is said", () => {
 });
 
 test("the bit doesn't leave the server: it is cleared before shaping and whoever else reads marks", () => {
+  const firewallOf = (way: Way) => ({ defaults: [], chains: [], accept: { way, line: 1, column: 1 } });
   const forward = chain("filter", "FORWARD", ["-j ACCEPT"]);
-  const text = text4(
-    compiled({
-      firewall: { defaults: [], chains: [forward], accept: { way: "return", line: 1, column: 1 } },
-    }),
-  );
-  const at = text.indexOf("[mangle SL-POSTROUTING]");
-  expect(text.slice(at, at + 2)).toEqual(["[mangle SL-POSTROUTING]", "-j MARK --set-xmark 0x0/0x80000000"]);
+  const returning = compiled({ firewall: { ...firewallOf("return"), chains: [forward] } });
+  // only INPUT asks for it, but what OUTPUT accepts for good is written in the same chains
+  const output = chain("filter", "OUTPUT", ["-p tcp -j ssh"]);
+  const beside = compiled(firewall(undefined, output), SHARED);
+  for (const text of [returning, beside].map(text4)) {
+    const at = text.indexOf("[mangle SL-POSTROUTING]");
+    expect(text.slice(at, at + 2)).toEqual(["[mangle SL-POSTROUTING]", "-j MARK --set-xmark 0x0/0x80000000"]);
+  }
+  const input = text4(compiled(firewall("return")));
+  expect(input).not.toContain("[mangle SL-POSTROUTING]");
 });
 
 test("on a Docker host the head of FORWARD goes into DOCKER-USER, the tail stays in FORWARD", () => {
