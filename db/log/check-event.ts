@@ -27,14 +27,17 @@ export interface Checked {
   /** undefined where it is no event's */
   body: CheckedBody | undefined;
   finding: Finding | undefined;
+  /** what follows can't be held against it */
+  isBad: boolean;
 }
 
 /** `followingPrev`: the previous hash that the event after it names. */
 export function checkEvent(before: Before, event: Evidence, followingPrev?: Buffer): Checked {
   const read = checkedBody.safeParse(tryJson(event.body));
   const body = read.success ? read.data : undefined;
-  const link = checkLink(before, event, body, followingPrev);
-  return { body, finding: link ?? checkPersonal(event, body) };
+  const finding = checkLink(before, event, body, followingPrev) ?? checkPersonal(event, body);
+  const isBad = finding !== undefined && (finding.seq === event.seq || finding.tampering === "added");
+  return { body, finding, isBad };
 }
 
 function checkLink(
@@ -57,9 +60,17 @@ function checkLink(
   }
   if (followingPrev?.equals(made)) return found("edited", seq, body, "has a hash that isn't its body's");
   const place = placeOf(event);
-  return place === undefined
-    ? found("edited", seq, body, "isn't the one that was written here: its body was edited")
-    : found("moved", seq, body, `isn't the one that was written here: it was event ${place}`);
+  if (place === undefined)
+    return found("edited", seq, body, "isn't the one that was written here: its body was edited");
+  // all before it are sound, and still it stands too far on
+  if (place < seq && !before.isBad)
+    return found(
+      "added",
+      place,
+      place === before.seq ? before : undefined,
+      `was put in: what is ${seq} was it`,
+    );
+  return found("moved", seq, body, `isn't the one that was written here: it was event ${place}`);
 }
 
 /** How far from its place an event is looked for. */

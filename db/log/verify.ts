@@ -154,7 +154,7 @@ function checkRow(
   following: Buffer | undefined,
   findings: Finding[],
 ): Before {
-  const { body, finding } = checkEvent(before, row, following);
+  const { body, finding, isBad } = checkEvent(before, row, following);
   const column = finding === undefined && body !== undefined ? differingColumn(row, body) : undefined;
   if (finding !== undefined) findings.push(finding);
   if (column !== undefined) {
@@ -162,7 +162,7 @@ function checkRow(
     findings.push(found("altered", row.seq, body, is));
   }
   const { seq, hash } = row;
-  return { seq, hash, type: body?.type, stream: body?.stream, isBad: finding?.seq === seq };
+  return { seq, hash, type: body?.type, stream: body?.stream, isBad };
 }
 
 function gone(from: number, to: number): Finding {

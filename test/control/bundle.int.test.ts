@@ -90,6 +90,19 @@ function swapped(one: number, other: number): BundleLine[] {
   });
 }
 
+/** An event that nobody appended, sound in itself and with its own hash; those after it move on. */
+function insertedAt(seq: number): BundleLine[] {
+  return whole.flatMap((line): BundleLine[] => {
+    if (!("event" in line) || line.event.seq < seq) return [line];
+    const { inclusion: _, ...event } = line.event;
+    const moved = { event: { ...event, seq: event.seq + 1 } };
+    if (event.seq > seq) return [moved];
+    const body = event.body.replaceAll("three", "other");
+    const hash = chainHash(Buffer.from(event.prev, "hex"), seq, body).toString("hex");
+    return [{ event: { ...event, body, hash } }, moved];
+  });
+}
+
 /** All hashes from there on made anew, as they follow from the other body. */
 function rechained(first: number): BundleLine[] {
   let prev = "";
@@ -146,6 +159,27 @@ describe("a bundle of the whole log", () => {
     ["the first left out", { seq: 1, tampering: "deleted" }, () => withEvent(1, () => [])],
     ["two that changed places", { ...five, tampering: "moved" }, () => swapped(5, 6)],
     [
+      "an event put between",
+      { seq: 5, type: "ListCreated", stream: "list-other", tampering: "added" },
+      () => insertedAt(5),
+    ],
+    [
+      "two whose bodies changed places",
+      { seq: 5, tampering: "edited" },
+      () => {
+        const bodies = new Map(eventsOf(whole).map(({ seq, body }) => [seq, body]));
+        return whole.map((line) => {
+          if (!("event" in line) || ![5, 6].includes(line.event.seq)) return line;
+          return { event: { ...line.event, body: bodies.get(11 - line.event.seq) ?? "" } };
+        });
+      },
+    ],
+    [
+      "an actor put beside under another salt",
+      { seq: 5, tampering: "altered" },
+      () => withEvent(5, (event) => [{ ...event, actor: { salt: "00", value: event.actor?.value ?? "" } }]),
+    ],
+    [
       "the tail cut off",
       { seq: 7, tampering: "truncated" },
       () =>
@@ -165,6 +199,19 @@ describe("a bundle of the whole log", () => {
     expect(ok).toBe(false);
     expect(findings[0]).toMatchObject(expected);
     expect(findings[0]).not.toHaveProperty("upTo");
+  });
+
+  test("tells a key put under another's name, also by its own word", async () => {
+    const { publicKey } = createSigningKey();
+    const header = headerOf(whole);
+    const keys = Object.fromEntries(Object.keys(header.keys).map((kid) => [kid, publicKey]));
+    const swappedKeys = [{ bundle: { ...header, keys } }, ...whole.slice(1)];
+    const { ok, findings } = await check(swappedKeys, "its own");
+    expect([ok, findings.map(({ tampering }) => tampering)]).toEqual([
+      false,
+      expect.arrayContaining(["forged"]),
+    ]);
+    expect(await check(swappedKeys)).toMatchObject({ ok: true, pinned: true });
   });
 
   test("tells a line that was cut in the middle", async () => {

@@ -69,6 +69,43 @@ export function swap(one: number, other: number): string[] {
   ];
 }
 
+/** Two events change their bodies, and with it what they are found by; places and hashes stay. */
+export function swapBodies(one: number, other: number): string[] {
+  return [
+    `update events set body = (select body from events e where e.seq = ${one} + ${other} - events.seq)
+      where seq in (${one}, ${other})`,
+  ];
+}
+
+/** Two events change who did them and why. */
+export function swapPersons(one: number, other: number): string[] {
+  return [
+    `update personal set seq = -1 where seq = ${one}`,
+    `update personal set seq = ${one} where seq = ${other}`,
+    `update personal set seq = ${other} where seq = -1`,
+  ];
+}
+
+/** An event that nobody appended takes the next place, sound in itself and with its own hash; those after it move on. */
+export function insertAfter(seq: number): string[] {
+  const place = seq + 1;
+  const id = "7d9ee171-6f0c-4b36-9a4e-2f4a2a9b6c01";
+  return [
+    `update events set seq = -seq - 1 where seq > ${seq}`,
+    "update events set seq = -seq where seq < 0",
+    `update personal set seq = -seq - 1 where seq > ${seq}`,
+    "update personal set seq = -seq where seq < 0",
+    `insert into events
+       (seq, stream, stream_version, id, type, schema_version, body, prev_hash, hash, at, correlation, policy)
+     select ${place}, 'b', 1, '${id}', type, schema_version, made.body, hash,
+            sha256(hash || int8send(${place}) || sha256(convert_to(made.body, 'UTF8'))), at, correlation, policy
+       from events, lateral (select regexp_replace(regexp_replace(body,
+              '"id":"[^"]+"', '"id":"${id}"'),
+              '"stream":"a","streamVersion":\\d+', '"stream":"b","streamVersion":1') as body) made
+      where seq = ${seq}`,
+  ];
+}
+
 /** The newest events are gone, and the log's end says so, too. */
 export function cutOff(last: number): string[] {
   return [

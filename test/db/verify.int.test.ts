@@ -8,7 +8,16 @@ import { type PostgresServer, startPostgres } from "@sluice/infra/fixtures/postg
 import { leafHash } from "@sluice/proto/base/merkle";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { appendAll, collect, freshLog, type LogFixture, newEvent } from "./log-fixture.ts";
-import { cutOff, rechain, swap, tamper, tampered } from "./tampering.ts";
+import {
+  cutOff,
+  insertAfter,
+  rechain,
+  swap,
+  swapBodies,
+  swapPersons,
+  tamper,
+  tampered,
+} from "./tampering.ts";
 
 const count = 12;
 let server: PostgresServer;
@@ -104,6 +113,31 @@ describe("verify", () => {
     ["a stream that says otherwise", 5, "altered", ["update events set stream = 'other' where seq = 5"]],
     ["a time that was moved", 5, "altered", ["update events set at = at + interval '1 ms' where seq = 5"]],
     ["another actor put in", 5, "altered", ["update personal set actor = 'eve' where seq = 5"]],
+    ["another reason put in", 5, "altered", ["update personal set reason = 'none' where seq = 5"]],
+    ["another salt", 5, "altered", ["update personal set reason_salt = sha256('') where seq = 5"]],
+    ["a person whose salt is gone", 5, "altered", ["update personal set actor_salt = null where seq = 5"]],
+    ["an actor under another event", 5, "altered", swapPersons(5, 6)],
+    ["two bodies that changed places", 5, "edited", swapBodies(5, 6)],
+    ["an event put between", 5, "added", insertAfter(4)],
+    ["an event put at the end", count + 1, "added", insertAfter(count)],
+    [
+      "everything taken away, and the head set back",
+      1,
+      "truncated",
+      [
+        "truncate events, personal cascade",
+        "update head set seq = 0, hash = decode(repeat('00', 32), 'hex')",
+      ],
+    ],
+    ["another type", 5, "altered", ["update events set type = 'FleetThawed' where seq = 5"]],
+    ["another version of its stream", 5, "altered", ["update events set stream_version = 99 where seq = 5"]],
+    ["another id", 5, "altered", ["update events set id = gen_random_uuid() where seq = 5"]],
+    ["another schema version", 5, "altered", ["update events set schema_version = 9 where seq = 5"]],
+    ["another correlation", 5, "altered", ["update events set correlation = 'c' where seq = 5"]],
+    ["another server", 5, "altered", ["update events set server = 'web-1' where seq = 5"]],
+    ["another list", 5, "altered", ["update events set list = 'bans' where seq = 5"]],
+    ["another rollout", 5, "altered", ["update events set rollout = 'r-1' where seq = 5"]],
+    ["a policy no longer", 5, "altered", ["update events set policy = null where seq = 5"]],
   ])("finds %s, and names the first bad event", async (_, seq, tampering, statements) => {
     const claims = [await claimNow(log)];
     const { findings } = await tampered(log.database, statements, (db) => verify(db, { claims }));
@@ -127,6 +161,23 @@ describe("verify", () => {
     ];
     const { findings } = await tampered(log.database, edit, (db) => verify(db));
     expect(findings).toMatchObject([{ seq: 5, tampering: "edited", type: "FleetFrozen", stream: "a" }]);
+  });
+
+  test("an event put between is one that was added also where the tree was made anew over it", async () => {
+    await using log = await logOf(count);
+    const claims = [await claimNow(log)];
+    await tamper(
+      log.database,
+      ...insertAfter(4),
+      "delete from merkle_tiles",
+      "delete from checkpoints where name = 'tree'",
+      "update head set seq = seq + 1, hash = (select hash from events order by seq desc limit 1)",
+    );
+    await growTree(log.database);
+    for (const given of [{}, { claims }]) {
+      const { findings } = await verify(log.database.db, given);
+      expect(findings[0]).toMatchObject({ seq: 5, tampering: "added", type: "FleetFrozen", stream: "b" });
+    }
   });
 
   test("a log that was cut off and gone on with is found by who knows its end as it was", async () => {

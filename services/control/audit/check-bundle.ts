@@ -86,9 +86,9 @@ function createBundleCheck(header: BundleHeader, pinned: KeySet | undefined): Bu
     }
     const isRun = seq === before.seq + 1 && (counts.events > 1 || seq === 1);
     const held: Before = isRun ? before : { seq: seq - 1, hash: event.prev, isBad: true };
-    const { body, finding } = checkEvent(held, { ...event, actor: line.actor, reason: line.reason });
+    const { body, finding, isBad } = checkEvent(held, { ...event, actor: line.actor, reason: line.reason });
     if (finding !== undefined) find(finding);
-    before = { seq, hash: event.hash, type: body?.type, stream: body?.stream, isBad: finding?.seq === seq };
+    before = { seq, hash: event.hash, type: body?.type, stream: body?.stream, isBad };
     prove(line);
   }
 
