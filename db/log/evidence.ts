@@ -1,7 +1,8 @@
-import { and, asc, eq, gt, type SQL } from "drizzle-orm";
+import { and, asc, eq, gt, type SQL, sql } from "drizzle-orm";
 import type { Queryable } from "../connect.ts";
-import { events, personal } from "../schema/events.ts";
+import { events } from "../schema/events.ts";
 import type { Salted } from "./event-body.ts";
+import { personalBeside } from "./personal-beside.ts";
 
 /** An event as evidence: what its hash covers, and what may be erased of it. */
 export interface Evidence {
@@ -27,10 +28,12 @@ export async function readEvidence(
   limit: number,
   condition?: SQL,
 ): Promise<EvidenceRow[]> {
+  const beside = personalBeside(db);
+  const { actor, actorSalt, reason, reasonSalt } = beside;
   const rows = await db
-    .select({ events, personal })
+    .select({ events, personal: { actor, actorSalt, reason, reasonSalt } })
     .from(events)
-    .leftJoin(personal, eq(personal.seq, events.seq))
+    .leftJoinLateral(beside, sql`true`)
     .where(and(gt(events.seq, after), condition))
     .orderBy(asc(events.seq))
     .limit(limit);

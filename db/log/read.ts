@@ -1,7 +1,8 @@
 import { SluiceError } from "@sluice/proto/base/errors";
 import { and, asc, eq, gt, inArray, lte, sql } from "drizzle-orm";
 import type { Queryable } from "../connect.ts";
-import { events, head, personal } from "../schema/events.ts";
+import { events, head } from "../schema/events.ts";
+import { personalBeside } from "./personal-beside.ts";
 import { type StoredEvent, selectStored, toStored } from "./stored-event.ts";
 
 /**
@@ -55,16 +56,17 @@ export async function readStretch(
 ): Promise<Stretch> {
   const to = after + span;
   const within = and(gt(events.seq, after), lte(events.seq, to), lte(events.seq, head.seq));
+  const beside = personalBeside(db);
   const rows = await db
     .select({
       newest: head.seq,
       archivedTo: sql`coalesce((select up_to from archived), 0)`.mapWith(Number),
       event: { seq: events.seq, hash: events.hash, body: events.body },
-      ...{ actor: personal.actor, reason: personal.reason },
+      ...{ actor: beside.actor, reason: beside.reason },
     })
     .from(head)
     .leftJoin(events, and(within, inArray(events.type, [...types])))
-    .leftJoin(personal, eq(personal.seq, events.seq))
+    .leftJoinLateral(beside, sql`true`)
     .orderBy(asc(events.seq));
   const { newest = 0, archivedTo = 0 } = rows[0] ?? {};
   if (after < archivedTo) throw missing(after + 1, archivedTo, "what is made of all events");

@@ -1,7 +1,8 @@
-import { eq } from "drizzle-orm";
+import { sql } from "drizzle-orm";
 import type { Queryable } from "../connect.ts";
-import { events, personal } from "../schema/events.ts";
+import { events } from "../schema/events.ts";
 import type { EventBody, EventKeys } from "./event-body.ts";
+import { personalBeside } from "./personal-beside.ts";
 
 /** Where an event stands and who is behind it. Actor and reason are null once they have been erased. */
 export interface Envelope {
@@ -24,16 +25,12 @@ export interface StoredEvent extends Envelope {
 
 /** The one select of events: add `where`, `orderBy` and `limit`, then read each row with `toStored`. */
 export function selectStored(db: Queryable) {
+  const { seq, hash, body } = events;
+  const beside = personalBeside(db);
   return db
-    .select({
-      seq: events.seq,
-      hash: events.hash,
-      body: events.body,
-      actor: personal.actor,
-      reason: personal.reason,
-    })
+    .select({ seq, hash, body, actor: beside.actor, reason: beside.reason })
     .from(events)
-    .leftJoin(personal, eq(personal.seq, events.seq));
+    .leftJoinLateral(beside, sql`true`);
 }
 
 export type StoredRow = Awaited<ReturnType<typeof selectStored>>[number];
