@@ -1,7 +1,10 @@
 import { connect, type Database } from "@sluice/db/connect";
 import { EVENTS_PER_BLOCK } from "@sluice/db/history/blocks";
+import { readEvidence } from "@sluice/db/log/evidence";
+import { readPage, readStretch } from "@sluice/db/log/read";
 import { migrate } from "@sluice/db/migrate";
 import { type PostgresServer, startPostgres } from "@sluice/infra/fixtures/postgres";
+import { EVENT_TYPES } from "@sluice/proto/events/event";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type FleetYear, fillFleetYear } from "./fleet-year/fill.ts";
 import { questionsOf } from "./fleet-year/questions.ts";
@@ -59,5 +62,25 @@ test("no question reads a table whole, or more of the log than its page", async 
     for (const table of TABLES) expect.soft(read(table, "scans"), `${name}: ${table} whole`).toBe(0);
     expect.soft(read("events", "rows"), `${name}: events`).toBeLessThan(MOST_EVENTS);
     expect.soft(read("history_terms", "rows"), `${name}: terms`).toBeLessThan(MOST_TERM_ROWS);
+  }
+});
+
+test("a page from the middle of the log reads no more than the page", async () => {
+  const { db } = database;
+  const after = EVENTS / 2;
+  const readers = {
+    readPage: () => readPage(db, after, 500),
+    readStretch: () => readStretch(db, { after, span: 500, types: EVENT_TYPES }),
+    readEvidence: () => readEvidence(db, after, 500),
+  };
+  for (const [name, read] of Object.entries(readers)) {
+    await read();
+    const before = await readSoFar();
+    await read();
+    const now = await readSoFar();
+    for (const table of ["events", "personal"])
+      expect
+        .soft((now.get(table)?.rows ?? 0) - (before.get(table)?.rows ?? 0), `${name}: ${table}`)
+        .toBe(500);
   }
 });

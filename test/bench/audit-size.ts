@@ -1,14 +1,15 @@
 import { auditAt } from "@sluice/control/audit/at";
 import { streamLog } from "@sluice/control/audit/log";
 import { Documents } from "@sluice/control/policies/documents";
-import { connect, type Database } from "@sluice/db/connect";
-import { migrate } from "@sluice/db/migrate";
-import { startPostgres } from "@sluice/infra/fixtures/postgres";
+import type { Database } from "@sluice/db/connect";
 import { parsePolicy } from "@sluice/proto/policy/parse";
 import type { Bench, BenchContext, BenchFindings, Ratio, Row } from "./bench.ts";
 import { quantile, ratio, row } from "./figures.ts";
-import { type FleetYear, fillFleetYear } from "./fleet-year/fill.ts";
+import type { FleetYear } from "./fleet-year/fill.ts";
 import { questionsOf } from "./fleet-year/questions.ts";
+import { withFleetYear } from "./fleet-year/with-year.ts";
+import { measureProof } from "./proof.ts";
+import { measureRebuild } from "./rebuild.ts";
 
 /** How large the log is; `AUDIT_EVENTS=100000,1000000,10000000` instead, the last takes some 25 GB and its time. */
 const SIZES = [100_000, 1_000_000];
@@ -19,17 +20,17 @@ const STREAMED = 20_000;
 /** Questions to the history of a made-up fleet-year: does a page's price grow with the log? */
 export const auditSize: Bench = {
   name: "audit-size",
-  what: "first pages of the history's questions on a fleet-year of 100k and 1M events, against an aim of 50 ms",
+  what: "first pages of the history's questions on a fleet-year of 100k and 1M events, against an aim of 50 ms; its proof and its rebuild",
   runs: 1,
   async run(context) {
     const sizes = process.env.AUDIT_EVENTS?.split(",").map(Number) ?? SIZES;
-    const findings: BenchFindings = { rows: [], ratios: [], notes: [] };
-    for (const events of sizes) {
-      const { rows, ratios, notes } = await measureSize(context, events);
-      findings.rows.push(...rows);
-      findings.ratios.push(...ratios);
-      findings.notes.push(...notes);
-    }
+    const measured: BenchFindings[] = [];
+    for (const events of sizes) measured.push(await measureSize(context, events));
+    const findings: BenchFindings = {
+      rows: measured.flatMap(({ rows }) => rows),
+      ratios: [...measured.flatMap(({ ratios }) => ratios), ...growth(measured)],
+      notes: measured.flatMap(({ notes }) => notes),
+    };
     findings.notes.push(
       "caches are warm: every question was asked before; Postgres, with fsync on, shares the cores",
     );
@@ -38,38 +39,41 @@ export const auditSize: Bench = {
 };
 
 async function measureSize(context: BenchContext, events: number): Promise<BenchFindings> {
-  const postgres = await startPostgres({
-    own: true,
-    settings: { shared_buffers: "1GB" },
-    signal: context.signal,
+  return await withFleetYear(context, events, async (database, year) => {
+    const size = sizeOf(year);
+    const parts = [
+      await measureYear(context, database, year),
+      await measureProof(context, database, size),
+      await measureRebuild(context, database, size),
+    ];
+    return {
+      rows: parts.flatMap(({ rows }) => rows),
+      ratios: parts.flatMap(({ ratios }) => ratios),
+      notes: parts.flatMap(({ notes }) => notes),
+    };
   });
-  try {
-    await using database = await connect(postgres.url, { schema: "bench" });
-    await migrate(database);
-    const year = await quickly(database, () =>
-      fillFleetYear(database, {
-        events,
-        signal: context.signal,
-        progress: (text) => context.progress(`${events} events: ${text}`),
-      }),
-    );
-    return await measureYear(context, database, year);
-  } finally {
-    await postgres.stop();
-  }
 }
 
-/** Without fsync as long as the year is made: what is lost then is made again. */
-async function quickly<T>({ sql }: Database, work: () => Promise<T>): Promise<T> {
-  await sql`alter system set fsync = off`;
-  await sql`select pg_reload_conf()`;
-  try {
-    return await work();
-  } finally {
-    await sql`alter system reset fsync`;
-    await sql`select pg_reload_conf()`;
-    await sql`checkpoint`;
-  }
+function sizeOf({ events }: FleetYear): string {
+  return `${Math.round(events / 1000)}k`;
+}
+
+/** How much longer a page takes on the larger log: a question's middle, over that on the log before. */
+function growth(sizes: readonly BenchFindings[]): Ratio[] {
+  return sizes.slice(1).flatMap(({ rows }, index) => {
+    const smaller = new Map(sizes[index]?.rows.map((one) => [nameOf(one), one]));
+    return rows.flatMap((one) => {
+      const before = smaller.get(nameOf(one));
+      if (one.unit !== "ms" || before === undefined) return [];
+      return [
+        ratio(`${one.label}, growth from ${before.label.split(":")[0]}`, [one.median], [before.median]),
+      ];
+    });
+  });
+}
+
+function nameOf({ label }: Row): string {
+  return label.slice(label.indexOf(":"));
 }
 
 export async function measureYear(
@@ -79,7 +83,7 @@ export async function measureYear(
 ): Promise<BenchFindings> {
   const rows: Row[] = [];
   const ratios: Ratio[] = [];
-  const size = `${year.events / 1000}k`;
+  const size = sizeOf(year);
   for (const { name, prepare } of questionsOf(database, year)) {
     context.progress(`${size} events: ${name}`);
     const samples: number[] = [];

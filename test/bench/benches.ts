@@ -12,12 +12,16 @@ import { listSet } from "./list-set.ts";
 import { massBlock } from "./mass-block.ts";
 import { noChange } from "./no-change.ts";
 import { peers } from "./peers.ts";
+import { proof } from "./proof.ts";
+import { rebuild } from "./rebuild.ts";
 import { rehearse } from "./rehearse.ts";
 import { rollout } from "./rollout.ts";
 
 export const BENCHES: readonly Bench[] = [
   append,
   auditSize,
+  proof,
+  rebuild,
   applySet,
   applyRules,
   changes,
