@@ -33,3 +33,29 @@ export const archiveView = z.strictObject({
   droppedTo: z.int(),
 });
 export type ArchiveView = z.infer<typeof archiveView>;
+
+/** An archive of the log, as the log tells of it. */
+export const archiveFileView = z.strictObject({
+  /** its first and its last event */
+  from: z.int(),
+  to: z.int(),
+  /** of the chain at the last one */
+  hash: z.string(),
+  /** sha256 of the file */
+  file: z.string(),
+  bytes: z.int(),
+  /** the newest time among its events */
+  until: z.string(),
+});
+export type ArchiveFileView = z.infer<typeof archiveFileView>;
+
+/** Erases a person from the log: as who did something, and the reasons they gave. */
+export const eraseInput = z.strictObject({ actor: z.string().min(1).max(500), reason });
+
+export const eraseView = z.strictObject({
+  /** how many events had the name */
+  events: z.int(),
+  /** files that may have it still */
+  archives: z.array(archiveFileView),
+});
+export type EraseView = z.infer<typeof eraseView>;

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { listEntry } from "../wire/list.ts";
+import { archiveFileView } from "./archive.ts";
 import { assignedView, decidedView, entityName, isoTime, pageLimit } from "./common.ts";
 
 export const auditFilter = z.strictObject({
@@ -47,6 +48,8 @@ export const auditLogView = z.strictObject({
   next: z.int().optional(),
   /** the same, for this question alone */
   cursor: z.string().optional(),
+  /** on the last page: archives in which more may be found */
+  archived: z.array(archiveFileView).optional(),
 });
 export type AuditLogView = z.infer<typeof auditLogView>;
 
@@ -75,8 +78,10 @@ const heldView = z.strictObject({
 /** What was in force at a time. `decided` is what a server was to hold, `confirmed` what it had proven to hold. */
 export const auditAtView = z.strictObject({
   time: z.string(),
-  /** the newest event at that time, 0 for none */
+  /** the newest event at that time, 0 for none; of those that stayed where that time is archived */
   seq: z.int(),
+  /** archives with events of that time or later: all but `seq` is as it was */
+  archived: z.array(archiveFileView).optional(),
   frozen: z.boolean(),
   servers: z.array(
     z.strictObject({
@@ -169,7 +174,7 @@ export const auditWhyInput = z.strictObject({
   time: isoTime.optional(),
 });
 
-/** The event by which something came about. */
+/** The event by which something came about; seq 0 where it isn't in the database, but in an archive. */
 export const auditCause = decidedView.extend({ seq: z.int() });
 
 /** Why a rule stands on a server: the line, the revision it came with, and what brought that to the server. */
@@ -221,5 +226,7 @@ export const auditTimelineView = z.strictObject({
     }),
   ),
   cursor: z.string().optional(),
+  /** on the last page: archives in which more may be found */
+  archived: z.array(archiveFileView).optional(),
 });
 export type AuditTimelineView = z.infer<typeof auditTimelineView>;

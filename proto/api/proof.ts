@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { archiveFileView } from "./archive.ts";
 import { auditFilter } from "./audit.ts";
 
 /**
@@ -41,21 +42,6 @@ export const finding = z.strictObject({
   message: z.string(),
 });
 export type Finding = z.infer<typeof finding>;
-
-/** An archive of the log, as the log tells of it. */
-export const archiveFileView = z.strictObject({
-  /** its first and its last event */
-  from: z.int(),
-  to: z.int(),
-  /** of the chain at the last one */
-  hash: z.string(),
-  /** sha256 of the file */
-  file: z.string(),
-  bytes: z.int(),
-  /** the newest time among its events */
-  until: z.string(),
-});
-export type ArchiveFileView = z.infer<typeof archiveFileView>;
 
 /** What was signed of the log, and holds. */
 export const provenView = z.strictObject({

@@ -167,6 +167,8 @@ export const eventData = {
   // log
   /** the events up to `to` are in files; what of them isn't kept is dropped. `sig`: control's, over all of it but `kid` and itself */
   LogArchived: archive.extend({ kid: z.string(), sig: z.string() }),
+  /** a person's name and reasons are gone from this many events; whose isn't said */
+  ActorErased: z.strictObject({ events: z.int().min(0) }),
 } as const;
 
 export type EventType = keyof typeof eventData;

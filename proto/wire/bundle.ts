@@ -26,6 +26,8 @@ export const bundleHeader = z.strictObject({
   to: z.int(),
   /** which of them; absent: all */
   selection: z.record(z.string(), z.unknown()).optional(),
+  /** events up to there are in archives: of them a selection only has those that stayed */
+  archivedTo: z.int().optional(),
   keys: z.record(z.string(), z.string()),
   checkpoint: signedMessage,
 });

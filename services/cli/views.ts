@@ -1,4 +1,4 @@
-import { archiveView } from "@sluice/proto/api/archive";
+import { archiveView, eraseView } from "@sluice/proto/api/archive";
 import {
   auditAtView,
   auditDiffView,
@@ -79,6 +79,7 @@ export const VIEWS = {
   "audit export": auditExportView,
   "audit check": auditCheckView,
   "audit archive": archiveView,
+  "audit erase": eraseView,
   "feed add": addReaderView,
   "feed ls": z.array(readerRowView),
   "feed rm": removeReaderView,

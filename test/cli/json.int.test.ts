@@ -275,7 +275,9 @@ test("the audit history: filtered, paged, as of a time, and proven whole", async
   expect(checked).toMatchObject({ ok: true, events: exported.events, from: 1, pinned: false });
   const early = await sluice.error(["audit", "archive", "--to", "3", "--out", "first.ndjson", "--yes"]);
   expect(early).toMatchObject({ code: "REFUSED", message: expect.stringContaining("of the last day") });
-  tried.add("audit archive"); // its view: test/control/archive.int.test.ts, where a day goes by
+  const nobody = await sluice.error(["audit", "erase", "nobody", "--yes", "--reason", "asked for"]);
+  expect(nobody).toMatchObject({ code: "NOT_FOUND" });
+  for (const command of ["audit archive", "audit erase"] as const) tried.add(command); // their views: test/control/archive.int.test.ts, where a day goes by
   const text = await readFile(join(sluice.folder, file), "utf8");
   await sluice.file(file, text.replace(`schemaVersion\\":1`, `schemaVersion\\":2`));
   const tampered = await sluice.json("audit check", [file], { code: 1 });

@@ -2,7 +2,7 @@ import { exported } from "@sluice/agents/run/export";
 import { status } from "@sluice/agents/run/local-protocol";
 import { issue, paused } from "@sluice/agents/state/schemas";
 import { VIEWS } from "@sluice/cli/views";
-import { archiveView } from "@sluice/proto/api/archive";
+import { archiveFileView, archiveView, eraseView } from "@sluice/proto/api/archive";
 import {
   auditAtView,
   auditCause,
@@ -33,13 +33,7 @@ import {
   policyView,
   retirePolicyView,
 } from "@sluice/proto/api/policies";
-import {
-  archiveFileView,
-  auditCheckView,
-  auditExportView,
-  auditVerifyView,
-  finding,
-} from "@sluice/proto/api/proof";
+import { auditCheckView, auditExportView, auditVerifyView, finding } from "@sluice/proto/api/proof";
 import { rolloutRowView, rolloutServerView, rolloutView } from "@sluice/proto/api/rollouts";
 import { addServerView, labelServerView, serverRowView, serverView } from "@sluice/proto/api/servers";
 import { rehearsedView, testPoliciesView } from "@sluice/proto/api/tests";
@@ -98,6 +92,7 @@ export const SHAPES = {
   auditCheck: auditCheckView,
   archive: archiveView,
   archiveFile: archiveFileView,
+  erase: eraseView,
   finding,
   addReader: addReaderView,
   readerRow: readerRowView,

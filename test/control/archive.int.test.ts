@@ -1,17 +1,34 @@
 import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { archivesTold } from "@sluice/control/audit/archived-files";
 import { checkBundle } from "@sluice/control/audit/check-bundle";
+import { keptClaims } from "@sluice/control/audit/claims";
+import type { Database } from "@sluice/db/connect";
+import { verify } from "@sluice/db/log/verify";
 import { type PostgresServer, startPostgres } from "@sluice/infra/fixtures/postgres";
 import { waitUntil } from "@sluice/infra/process/wait-until";
 import type { ArchiveView } from "@sluice/proto/api/archive";
-import type { AuditBundleInput } from "@sluice/proto/api/proof";
-import { bundleEvent } from "@sluice/proto/wire/bundle";
+import type { AuditBundleInput, Finding } from "@sluice/proto/api/proof";
+import type { KeySet } from "@sluice/proto/base/sign";
+import { feedMessage } from "@sluice/proto/events/feed";
+import { bundleEvent, bundleHeader } from "@sluice/proto/wire/bundle";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { portPolicy, startWorld, type World } from "./world.ts";
+import { openSluice } from "../cli/sluice.ts";
+import { tamper, tampered } from "../db/tampering.ts";
+import { ADMIN, portPolicy, startWorld, type World } from "./world.ts";
 
 const PATIENCE_MS = 30_000;
+/** An actor beside its event. */
+const NAMED = /,"actor":\{[^}]*\}/;
 const DAY_MS = 24 * 3_600_000;
 let postgres: PostgresServer;
 let world: World;
+let keys: KeySet;
+/** the first archive */
+let whole: string;
+/** when the first rollout was over */
+let thenAt: string;
 
 beforeAll(async () => {
   postgres = await startPostgres();
@@ -19,12 +36,15 @@ beforeAll(async () => {
   await world.join("s1", { role: "web" });
   await world.apply(portPolicy("a", 80));
   await rollOut(1);
+  thenAt = world.clock.now().toISOString();
   await world.client.lists.create.mutate({ list: "bans" });
   for (let n = 1; n <= 5; n += 1)
     await world.client.lists.change.mutate({ list: "bans", add: [`203.0.113.${n}`] });
   const { plan } = await world.client.plans.request.mutate({ of: { policy: "a" } });
   world.pass(60_000);
   await world.planned(plan);
+  const { lines } = await world.client.audit.bundle.query({});
+  keys = bundleHeader.parse(JSON.parse(lines[0] ?? "").bundle).keys;
 });
 afterAll(async () => {
   await world?.stop();
@@ -100,6 +120,7 @@ describe("what is archived", () => {
     world.pass(2 * DAY_MS);
     const before = await rows();
     const done = await archive();
+    whole = done.file.text;
     ({ to, file } = done);
     expect(done).toMatchObject({ from: 1, view: { from: 1, to, file: file.digest, droppedTo: to } });
     expect(await rows()).toBe(before - to + done.view.kept + 1);
@@ -129,4 +150,212 @@ describe("what is archived", () => {
     await rollOut(3);
     expect((await verified()).findings).toEqual([]);
   });
+
+  /** A row that stayed and has none beside it: only its leaf tells what it was. */
+  const REHASHED = "hash = sha256(prev_hash || int8send(seq) || sha256(convert_to(body, 'UTF8')))";
+
+  test.each<[string, (kept: number, to: number) => string[], (kept: number, to: number) => object]>([
+    [
+      "an event that stayed and was edited",
+      (kept) => [`update events set body = replace(body, '"data"', '"atad"') where seq = ${kept}`],
+      (kept) => ({ tampering: "edited", seq: kept }),
+    ],
+    [
+      "one that was edited with its hash",
+      (kept) => [
+        `update events set body = replace(body, 'make it so', 'no') || ' ' where seq = ${kept}`,
+        `update events set ${REHASHED} where seq = ${kept}`,
+      ],
+      (kept) => ({ tampering: "edited", seq: kept }),
+    ],
+    [
+      "one that was edited with its hash, and with its leaf in the tree",
+      (kept) => [
+        `update events set body = body || ' ' where seq = ${kept}`,
+        `update events set ${REHASHED} where seq = ${kept}`,
+        `update merkle_tiles set hashes = overlay(hashes placing
+           (select sha256('\\x00'::bytea || hash) from events where seq = ${kept}) from ${(kept - 1) * 32 + 1} for 32)
+          where level = 0 and tile = 0`,
+      ],
+      () => ({ tampering: expect.stringMatching(/edited|rewritten/) }),
+    ],
+    [
+      "one that stayed and is gone",
+      (kept) => [`delete from events where seq = ${kept}`],
+      (kept) => ({ tampering: "deleted", seq: kept }),
+    ],
+    [
+      "one that isn't archived and is gone",
+      (_, to) => [`delete from events where seq = ${to + 2}`],
+      (_, to) => ({ tampering: "deleted", seq: to + 2 }),
+    ],
+    [
+      "a bound that was raised without an event, for others to go",
+      (_, to) => [`update archived set up_to = ${to + 2}`, `delete from events where seq = ${to + 2}`],
+      (_, to) => ({ tampering: "altered", seq: to + 1 }),
+    ],
+    [
+      "one that was to stay and is taken off that list",
+      (kept) => [
+        `update archived set kept = array_remove(kept, ${kept}::bigint)`,
+        `delete from events where seq = ${kept}`,
+      ],
+      () => ({ tampering: "altered" }),
+    ],
+    [
+      "the leaf of one that is gone",
+      () => ["update merkle_tiles set hashes = set_byte(hashes, 4 * 32, 7) where level = 0 and tile = 0"],
+      () => ({ tampering: expect.stringMatching(/rewritten|tree/) }),
+    ],
+    [
+      "an archive's event with another bound",
+      (_, to) => [
+        `update events set body = replace(body, '"to":${to}', '"to":${to + 1}') where type = 'LogArchived'`,
+      ],
+      () => ({ tampering: expect.stringMatching(/forged|deleted|altered|edited/) }),
+    ],
+  ])("doesn't hide %s", async (_, statements, expected) => {
+    await using database = await world.connect();
+    const kept = await alone(database, to);
+    const { findings } = await tampered(database, statements(kept, to), async (db) => {
+      const told = await archivesTold(db, keys);
+      const forged: Finding[] = [...told.findings];
+      const found = await verify(db, {
+        archives: told.archives,
+        claimsBetween: keptClaims(db, keys, forged),
+      });
+      return { findings: [...found.findings, ...forged].sort((a, b) => a.seq - b.seq) };
+    });
+    expect(findings[0]).toMatchObject(expected(kept, to));
+  });
+
+  test("goes by the database's own rule alone: nothing else is dropped, and no bound is set that no event tells of", async () => {
+    await using database = await world.connect();
+    const { sql } = database;
+    const kept = await alone(database, to);
+    for (const seq of [kept, to + 1])
+      await expect(sql`delete from events where seq = ${seq}`).rejects.toThrow("never changed");
+    await expect(sql`update archived set up_to = ${to + 1}`).rejects.toThrow("told by an event");
+    await expect(sql`update archived set kept = '{}'`).rejects.toThrow("told by an event");
+    await expect(sql`update archived set event_seq = ${to + 2}, kept = '{}'`).rejects.toThrow(
+      "told by an event",
+    );
+    await expect(sql`delete from archived`).rejects.toThrow("told by an event");
+    await expect(sql`truncate events`).rejects.toThrow("never changed");
+  });
+
+  test("is found by who asks for the past, with the files that have the rest", async () => {
+    const files = [{ from: 1, to, file: file.digest }];
+    const page = await world.client.audit.log.query({ list: "bans", limit: 1_000 });
+    expect(page.archived).toMatchObject(files);
+    expect((await world.client.audit.timeline.query({ server: "s1", limit: 1_000 })).archived).toMatchObject(
+      files,
+    );
+    const recent = await world.client.audit.log.query({ since: world.clock.now().toISOString() });
+    expect(recent.archived).toBeUndefined();
+    const then = await world.client.audit.at.query({ time: thenAt, server: "s1" });
+    expect(then).toMatchObject({
+      archived: files,
+      servers: [{ confirmed: { assigned: [{ policy: "a", revision: 1 }] } }],
+    });
+    const rule = "-p tcp --dport 80 -j DROP";
+    expect(await world.client.audit.why.query({ server: "s1", rule, time: thenAt })).toMatchObject({
+      revision: 1,
+    });
+    await expect(exported({})).rejects.toThrow(`events up to ${to} are archived`);
+    expect(await check(await exported({ from: to + 1 }))).toMatchObject({ ok: true, from: to + 1 });
+    const selection = await check(await exported({ types: ["PolicyRevised"] }));
+    expect(selection).toMatchObject({ ok: true, from: expect.any(Number) });
+    expect(selection.notes.join()).toContain(`events up to ${to} were archived`);
+  });
 });
+
+test("a broker that came back empty is filled again without a gap: what is archived by its place alone", async () => {
+  const { seq } = (await verified()).head;
+  world.link.events.length = 0;
+  await world.restart();
+  await waitUntil("the feed", PATIENCE_MS, () => (world.link.events.at(-1)?.seq ?? 0) >= seq);
+  const feed = world.link.events.map(({ text }) => feedMessage.parse(JSON.parse(text)));
+  expect(feed.map((message) => message.seq)).toEqual(feed.map((_, index) => index + 1));
+  expect(feed.filter((message) => "archived" in message).length).toBeGreaterThan(5);
+  expect((await verified()).findings).toEqual([]);
+});
+
+test("dropping goes on from its event alone, whatever control has forgotten", async () => {
+  const before = await verified();
+  await world.restart((database) => tamper(database, "delete from archived"));
+  await waitUntil("all dropped", PATIENCE_MS, async () => {
+    const { to, droppedTo } = await world.client.audit.drop.mutate();
+    return droppedTo === to;
+  });
+  expect(await verified()).toMatchObject({ ok: true, archived: before.archived });
+});
+
+test("archives follow each other, by the command; it checks log and files as one chain, also when one was erased in", async () => {
+  await using sluice = await openSluice({ url: world.url, token: ADMIN });
+  world.pass(2 * DAY_MS);
+  const first = (await verified()).archived?.files[0];
+  const { from, to } = await world.client.audit.archivable.query({});
+  await waitUntil("all in the feed", PATIENCE_MS, () => (world.link.events.at(-1)?.seq ?? 0) >= to);
+  const words = ["--to", String(to), "--out", "second.ndjson"];
+  expect(await sluice.error(["audit", "archive", ...words])).toMatchObject({
+    code: "REFUSED",
+    cure: "say --yes",
+  });
+  expect(await sluice.error(["audit", "archive", ...words, "--yes"])).toMatchObject({
+    message: expect.stringContaining("is there already"),
+  });
+  words[3] = "again.ndjson";
+  const view = await sluice.json("audit archive", [...words, "--yes", "--reason", "more"]);
+  expect(view).toMatchObject({ from: (first?.to ?? 0) + 1, to, droppedTo: to });
+  expect(view.from).toBe(from);
+  const text = await readFile(join(sluice.folder, "again.ndjson"), "utf8");
+  expect(createHash("sha256").update(text).digest("hex")).toBe(view.file);
+  const one = await sluice.file("one.ndjson", whole.replace(NAMED, ""));
+  const checked = await sluice.json("audit verify", ["--archive", one, "--archive", "again.ndjson"]);
+  expect(checked).toMatchObject({
+    ok: true,
+    archived: { files: [{ from: 1 }, { from, to, file: view.file }] },
+  });
+  expect(checked.notes.join()).toContain("again.ndjson has events");
+  expect(checked.notes.join()).toContain("something may have been erased in it");
+  const other = await sluice.file(
+    "other.ndjson",
+    whole.replace('\\"list\\":\\"bans\\"', '\\"list\\":\\"snab\\"'),
+  );
+  const { ok } = await sluice.json("audit verify", ["--archive", other], { code: 1 });
+  expect(ok).toBe(false);
+  await world.apply(portPolicy("a", 83));
+  await rollOut(4);
+  await world.client.lists.change.mutate({ list: "bans", add: ["192.0.2.3"] });
+  expect((await verified()).findings).toEqual([]);
+});
+
+test("a person is erased from log and tables; the log says so, and not whose name it was", async () => {
+  const { token } = await world.client.tokens.create.mutate({ name: "alice", role: "operator" });
+  await world
+    .as(token)
+    .lists.change.mutate({ list: "bans", add: ["192.0.2.9"], reason: "I, Alice, was there" });
+  const say = (reason: string) => world.client.audit.erase.mutate({ actor: "alice", reason });
+  await expect(say("alice asked for it")).rejects.toThrow("has the name in it");
+  expect(await say("request 4711")).toMatchObject({ events: 1, archives: [{ from: 1 }, {}] });
+  await expect(say("request 4711")).rejects.toThrow("no event in the database has this name");
+  const { events } = await world.client.audit.log.query({ limit: 5 });
+  expect(events[0]).toMatchObject({
+    ...{ type: "ActorErased", actor: "admin", reason: "request 4711", data: { events: 1 } },
+  });
+  const { changed } = await world.client.lists.show.query({ list: "bans" });
+  expect(changed).toMatchObject({ actor: "(erased)", reason: "(erased)" });
+  expect(JSON.stringify(events)).not.toMatch(/alice/i);
+  expect((await world.client.audit.log.query({ text: "alice" })).events).toEqual([]);
+  expect((await verified()).findings).toEqual([]);
+});
+
+/** The seq of an event that stayed, before and after which others are gone. */
+async function alone({ sql }: Database, to: number): Promise<number> {
+  const [row] = await sql<{ seq: number }[]>`
+    select e.seq from events as e
+     where e.seq < ${to} and not exists (select from events as o where o.seq in (e.seq - 1, e.seq + 1)) limit 1`;
+  if (row === undefined) throw new Error("none stands alone");
+  return row.seq;
+}

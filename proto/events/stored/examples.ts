@@ -133,6 +133,7 @@ export const STORED_EXAMPLES: Examples = {
   FleetFrozen: { 1: [{}] },
   FleetThawed: { 1: [{}] },
   EpochOpened: { 1: [{ epoch: 2 }] },
+  ActorErased: { 1: [{ events: 17 }] },
   LogArchived: {
     1: [
       {

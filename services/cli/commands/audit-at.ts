@@ -36,7 +36,7 @@ export function addAuditAt(audit: Command): void {
 
 function atLines(terminal: Terminal, view: AuditAtView, { list }: AtOptions): string[] {
   return [
-    `at ${exactTime(view.time)} UTC, after event ${view.seq}${view.frozen ? ", the fleet frozen" : ""}`,
+    `at ${exactTime(view.time)} UTC, after ${view.archived === undefined ? `event ${view.seq}` : `an event that is archived`}${view.frozen ? ", the fleet frozen" : ""}`,
     ...policyLines(view),
     ...(list === undefined ? serverLines(terminal, view) : []),
     ...view.lists.flatMap(({ list: name, rev, entries, content }) => [

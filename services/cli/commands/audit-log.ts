@@ -3,6 +3,7 @@ import { EVENT_TYPES } from "@sluice/proto/events/event";
 import { type Command, InvalidArgumentError } from "commander";
 import { countArgument, nameArgument, pageArgument, TIME_HELP, timeArgument } from "../arguments.ts";
 import { action, type Invocation, print } from "../command.ts";
+import { tellArchived } from "../render/archived.ts";
 import { type Column, table } from "../render/table.ts";
 import { exactTime } from "../render/text.ts";
 import { streamAuditLog } from "../stream-audit-log.ts";
@@ -63,6 +64,7 @@ async function printPage({ client, terminal }: Invocation, question: Question): 
     table(terminal, { none: "no events", rows: view.events, columns: eventColumns(terminal) }),
   );
   if (view.cursor !== undefined && !terminal.json) terminal.err(`more with --cursor ${view.cursor}`);
+  tellArchived(terminal, view.archived);
 }
 
 async function printAll({ context, terminal, signal }: Invocation, question: Question): Promise<void> {

@@ -2,6 +2,7 @@ import type { AuditTimelineView } from "@sluice/proto/api/audit";
 import type { Command } from "commander";
 import { nameArgument, pageArgument, TIME_HELP, timeArgument } from "../arguments.ts";
 import { action, print } from "../command.ts";
+import { tellArchived } from "../render/archived.ts";
 import { table } from "../render/table.ts";
 import type { Color } from "../terminal.ts";
 import { shortTime } from "./audit-log.ts";
@@ -50,6 +51,7 @@ export function addAuditTimeline(audit: Command): void {
         }),
       );
       if (view.cursor !== undefined && !terminal.json) terminal.err(`more with --cursor ${view.cursor}`);
+      tellArchived(terminal, view.archived);
     },
   );
 }

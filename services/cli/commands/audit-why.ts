@@ -26,7 +26,12 @@ function whyLines({ server, policy, revision, line, text, since, held }: AuditWh
   const by = rollout === undefined ? decided.actor : `${cause.actor} with ${rollout.rollout}`;
   return [
     `${policy}@${revision}:${line}: ${text.trim()}`,
-    `written in revision ${since.revision}, ${exactTime(revised.at)} by ${revised.actor}: ${revised.reason || "no reason given"} (event ${revised.seq})`,
-    `on ${server} since ${exactTime(held.confirmedAt)}, by ${by}: ${cause.reason || "no reason given"} (generation ${held.generation}, revision ${held.revision}, event ${decided.seq})`,
+    `written in revision ${since.revision}, ${exactTime(revised.at)} by ${revised.actor}: ${revised.reason || "no reason given"} (${eventText(revised.seq)})`,
+    `on ${server} since ${exactTime(held.confirmedAt)}, by ${by}: ${cause.reason || "no reason given"} (generation ${held.generation}, revision ${held.revision}, ${eventText(decided.seq)})`,
   ];
+}
+
+/** One that isn't found any more is in an archive. */
+function eventText(seq: number): string {
+  return seq === 0 ? "an event that is archived" : `event ${seq}`;
 }

@@ -4,6 +4,7 @@ import { addAuditArchive } from "./audit-archive.ts";
 import { addAuditAt } from "./audit-at.ts";
 import { addAuditCheck } from "./audit-check.ts";
 import { addAuditDiff } from "./audit-diff.ts";
+import { addAuditErase } from "./audit-erase.ts";
 import { addAuditExport } from "./audit-export.ts";
 import { addAuditLog } from "./audit-log.ts";
 import { addAuditTimeline } from "./audit-timeline.ts";
@@ -37,4 +38,5 @@ export function addAuditCommands(program: Command): void {
   addAuditExport(audit);
   addAuditCheck(audit);
   addAuditArchive(audit);
+  addAuditErase(audit);
 }

@@ -1,4 +1,4 @@
-import { archivableInput, archiveInput } from "@sluice/proto/api/archive";
+import { archivableInput, archiveInput, eraseInput } from "@sluice/proto/api/archive";
 import {
   auditAtInput,
   auditDiffInput,
@@ -13,6 +13,7 @@ import { auditAt } from "../audit/at.ts";
 import { exportBundle } from "../audit/bundle.ts";
 import { auditDiff } from "../audit/diff.ts";
 import { dropArchived } from "../audit/drop-archived.ts";
+import { eraseFromLog } from "../audit/erase.ts";
 import { auditLog } from "../audit/log.ts";
 import { tailLog } from "../audit/tail.ts";
 import { auditTimeline } from "../audit/timeline.ts";
@@ -33,6 +34,7 @@ export const auditRouter = router({
   archivable: admin.input(archivableInput).query(({ ctx, input }) => archivable(ctx, input)),
   archive: admin.input(archiveInput).mutation(({ ctx, input }) => archiveLog(ctx, input)),
   drop: admin.mutation(({ ctx, signal }) => dropArchived(ctx, { most: 8, ...(signal && { signal }) })),
+  erase: admin.input(eraseInput).mutation(({ ctx, input }) => eraseFromLog(ctx, input)),
   tail: viewer
     .input(auditTailInput)
     .subscription(({ ctx, input, signal }) => tailLog(ctx, input, signal ?? AbortSignal.timeout(0))),

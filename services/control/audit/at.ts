@@ -6,6 +6,7 @@ import { and, desc, eq, lte } from "drizzle-orm";
 import type { z } from "zod";
 import type { Context } from "../context/services.ts";
 import { listsNamedIn } from "../lists/named-in.ts";
+import { archivedSince } from "./archived-files.ts";
 import { contentAt, type ListAt, listsAt } from "./lists-at.ts";
 import { serversAt } from "./servers-at.ts";
 
@@ -23,7 +24,7 @@ export async function auditAt(ctx: Asking, input: Asked): Promise<AuditAtView> {
   const seq = await newestAt(ctx, time);
   await ctx.past.waitFor(seq);
   const frozen = await frozenAt(ctx, time);
-  const common = { time, seq, frozen };
+  const common = { time, seq, frozen, ...(await archivedSince(ctx, time)) };
   if (input.list !== undefined) return { ...common, servers: [], ...(await listView(ctx, time, input)) };
   const { limit } = input;
   const policy = input.policy === undefined ? undefined : await policyAt(ctx, input.policy, time);

@@ -5,6 +5,7 @@ import type { SpanHash } from "@sluice/db/log/tiles";
 import { treeReader } from "@sluice/db/log/tree";
 import { events } from "@sluice/db/schema/events";
 import { serverTable } from "@sluice/db/schema/servers";
+import type { ArchiveFileView } from "@sluice/proto/api/archive";
 import type { AuditBundleView, auditBundleInput } from "@sluice/proto/api/proof";
 import { SluiceError } from "@sluice/proto/base/errors";
 import { consistencySpans, inclusionSpans, type Span } from "@sluice/proto/base/merkle";
@@ -12,6 +13,7 @@ import type { BundleEvent, BundleLine } from "@sluice/proto/wire/bundle";
 import { and, lte } from "drizzle-orm";
 import type { z } from "zod";
 import type { Context } from "../context/services.ts";
+import { archivedSince } from "./archived-files.ts";
 import { asHistory } from "./log.ts";
 import { signCheckpoint } from "./sign-checkpoint.ts";
 import { openWitness, readWitnesses } from "./witnesses.ts";
@@ -59,13 +61,29 @@ async function begin(ctx: Context, input: Input): Promise<AuditBundleView> {
   const anchor = signed.checkpoint.seq;
   const { from, to } = bounds(input, anchor);
   const selection = selectionOf(input);
+  const { archived = [] } = await archivedSince(ctx);
+  const archivedTo = archived.at(-1)?.to ?? 0;
+  if (selection === undefined && from <= archivedTo) throw inArchives(archived);
   const header = {
     ...{ format: "sluice-audit" as const, version: 1 as const, at: ctx.clock.now().toISOString(), from, to },
     ...(selection && { selection }),
+    ...(from <= archivedTo && { archivedTo }),
     ...{ keys: { ...ctx.enrolment.keys }, checkpoint: signed.message },
   };
   const lines: BundleLine[] = [{ bundle: header }, ...(await witnessLines(ctx, anchor))];
   return { lines: lines.map(asText), next: { anchor, after: from - 1, events: 0 } };
+}
+
+function inArchives(files: readonly ArchiveFileView[]): SluiceError {
+  const upTo = files.at(-1)?.to ?? 0;
+  return new SluiceError(
+    "REFUSED",
+    `events up to ${upTo} are archived, and not all of them are in the database`,
+    {
+      cure: `export from event ${upTo + 1} on; the others are in the archives`,
+      problems: files.map(({ from, to, file }) => ({ message: `events ${from} to ${to}: sha256 ${file}` })),
+    },
+  );
 }
 
 async function witnessLines(ctx: Context, anchor: number): Promise<BundleLine[]> {

@@ -212,7 +212,7 @@ function createBundleCheck(header: BundleHeader, pinned: KeySet | undefined): Bu
 }
 
 function notesOf(header: BundleHeader, anchor: Checkpoint | undefined, pinned: KeySet | undefined): string[] {
-  const { from, to, selection, keys } = header;
+  const { from, to, selection, keys, archivedTo } = header;
   const isPart = anchor !== undefined && (from > 1 || to < anchor.seq);
   return [
     ...(pinned === undefined
@@ -224,6 +224,11 @@ function notesOf(header: BundleHeader, anchor: Checkpoint | undefined, pinned: K
     ...(selection === undefined
       ? []
       : ["it is a selection: what is in it is proven, not that nothing was left out"]),
+    ...(archivedTo === undefined
+      ? []
+      : [
+          `events up to ${archivedTo} were archived when it was written: of them it has those that stayed in the database`,
+        ]),
   ];
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { Queryable } from "@sluice/db/connect";
 import { wasHash } from "@sluice/db/log/archived";
 import type { Claim, Copy } from "@sluice/db/log/claims";
 import { checkpointsBetween } from "@sluice/db/log/signed-checkpoints";
@@ -6,7 +7,7 @@ import { serverTable } from "@sluice/db/schema/servers";
 import type { Finding } from "@sluice/proto/api/proof";
 import { tryJson } from "@sluice/proto/base/json";
 import { leafHash } from "@sluice/proto/base/merkle";
-import { keyId, openMessage } from "@sluice/proto/base/sign";
+import { type KeySet, keyId, openMessage } from "@sluice/proto/base/sign";
 import { type Checkpoint, checkpoint } from "@sluice/proto/wire/checkpoint";
 import { z } from "zod";
 import type { Context } from "../context/services.ts";
@@ -26,13 +27,14 @@ const FORGED_MOST = 20;
 
 /** The checkpoints beside the log that are signed, as claims; those that aren't are told to `findings`. */
 export function keptClaims(
-  { database, enrolment }: Context,
+  db: Queryable,
+  keys: KeySet,
   findings: Finding[],
 ): (from: number, to: number) => Promise<Claim[]> {
   return async (from, to) => {
     const claims: Claim[] = [];
-    for (const { epoch, seq, message } of await checkpointsBetween(database.db, from, to)) {
-      const opened = openMessage(enrolment.keys, "checkpoint", checkpoint, JSON.stringify(message));
+    for (const { epoch, seq, message } of await checkpointsBetween(db, from, to)) {
+      const opened = openMessage(keys, "checkpoint", checkpoint, JSON.stringify(message));
       if (opened.ok && opened.value.seq === seq && opened.value.epoch === epoch)
         claims.push(claimOf("a signed checkpoint", opened.value));
       else if (findings.length < FORGED_MOST)

@@ -10,6 +10,7 @@ import { EVENT_TYPES, isEventType } from "@sluice/proto/events/event";
 import { upcast } from "@sluice/proto/events/upcast";
 import { z } from "zod";
 import type { Context } from "../context/services.ts";
+import { archivedSince } from "./archived-files.ts";
 import { readCursor, writeCursor } from "./cursor.ts";
 import { summaryOf } from "./summary.ts";
 
@@ -20,7 +21,10 @@ export async function auditLog(
 ): Promise<AuditLogView> {
   const from = cursor === undefined ? before : readCursor(cursor, filter);
   const { rows, next } = await queryHistory(database, { ...asHistory(filter), before: from, limit });
-  const more = next !== undefined && { next, cursor: writeCursor(next, filter) };
+  const more =
+    next === undefined
+      ? await archivedSince({ database }, filter.since)
+      : { next, cursor: writeCursor(next, filter) };
   return { events: rows.map(viewEvent), ...more };
 }
 

@@ -86,6 +86,8 @@ export function summaryOf(event: SluiceEvent): string {
       return "the fleet was thawed";
     case "EpochOpened":
       return `epoch ${event.data.epoch} was opened`;
+    case "ActorErased":
+      return `a person was erased from ${counted(event.data.events, "event")}`;
     case "LogArchived": {
       const { from, to, kept, file } = event.data;
       return `events ${from} to ${to} were archived, and ${counted(kept, "event")} up to there kept; sha256 of the file: ${file}`;

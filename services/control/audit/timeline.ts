@@ -9,6 +9,7 @@ import type { Culprit } from "@sluice/proto/wire/report";
 import { inArray } from "drizzle-orm";
 import type { z } from "zod";
 import type { Context } from "../context/services.ts";
+import { archivedSince } from "./archived-files.ts";
 import { readCursor, writeCursor } from "./cursor.ts";
 import { summaryOf } from "./summary.ts";
 
@@ -46,7 +47,9 @@ export async function auditTimeline(
     events.flatMap(({ keys }) => keys.rollout ?? []),
   );
   const entries = events.flatMap((event) => entryOf(event, rollouts) ?? []);
-  return { server, entries, ...(next !== undefined && { cursor: writeCursor(next, asked) }) };
+  const more =
+    next === undefined ? await archivedSince({ database }, from) : { cursor: writeCursor(next, asked) };
+  return { server, entries, ...more };
 }
 
 type Starter = { actor: string; reason: string };

@@ -1,8 +1,7 @@
 import { type Proof, verify } from "@sluice/db/log/verify";
 import type { AuditVerifyView, Finding } from "@sluice/proto/api/proof";
-import type { Archive } from "@sluice/proto/wire/archive";
 import type { Context } from "../context/services.ts";
-import { archivesTold } from "./archived-files.ts";
+import { archivesTold, fileOf } from "./archived-files.ts";
 import { brokerCopy, keptClaims, outsideClaims } from "./claims.ts";
 
 const FINDINGS_MOST = 20;
@@ -17,12 +16,12 @@ export async function verifyLog(
 ): Promise<AuditVerifyView> {
   await ctx.witnesses.save(ctx.database);
   const outside = await outsideClaims(ctx);
-  const told = await archivesTold(ctx);
+  const told = await archivesTold(ctx.database.db, ctx.enrolment.keys);
   const forged: Finding[] = [...told.findings];
   const copy = brokerCopy(ctx);
   const verified = await verify(ctx.database.db, {
     claims: outside.claims,
-    claimsBetween: keptClaims(ctx, forged),
+    claimsBetween: keptClaims(ctx.database.db, ctx.enrolment.keys, forged),
     copies: [copy],
     archives: told.archives,
     ...watched,
@@ -45,8 +44,4 @@ export async function verifyLog(
     findings,
     notes: outside.notes,
   };
-}
-
-function fileOf({ from, to, hash, file, bytes, until }: Archive) {
-  return { from, to, hash, file, bytes, until };
 }

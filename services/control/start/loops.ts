@@ -31,6 +31,9 @@ export async function runLoops(
     await past.catchUp();
     await fillBlocks(database, signal);
   }
+  async function drop(): Promise<void> {
+    await goOnDropping(services, { signal });
+  }
   async function sweep(): Promise<void> {
     listening.look(link.connected());
     try {
@@ -49,7 +52,7 @@ export async function runLoops(
     every(timings.sweepMs, "looking for deadlines", sweep, until),
     every(timings.listSweepMs, "taking out expired addresses", () => expireEntries(sluice()), until),
     every(timings.controlPulseMs, "control's pulse", () => sendPulse(services), until),
-    every(SAVED_EVERY_MS, "dropping what is archived", () => goOnDropping(services, signal), until),
+    every(SAVED_EVERY_MS, "dropping what is archived", drop, until),
     every(SAVED_EVERY_MS, "keeping pulses", () => pulses.save(database), until),
     every(SAVED_EVERY_MS, "keeping witnesses' words", () => witnesses.save(database), until),
   ]);
