@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { type Authority, createAuthority, natsServerConfig } from "@sluice/control/link/authority";
-import { BUCKETS, STREAMS } from "@sluice/proto/wire/subjects";
+import { STREAM_NAMES } from "@sluice/proto/wire/subjects";
 import { type NatsServer, startNats } from "../fixtures/nats.ts";
 import type { HostPlan } from "../net/fabric-plan.ts";
 import { startRelayIn } from "../net/namespace-relay.ts";
@@ -74,15 +74,10 @@ async function useGiven(home: HostPlan, folder: string): Promise<Broker> {
   };
 }
 
-const NAMES: readonly string[] = [
-  ...Object.values(STREAMS).map(({ name }) => name),
-  ...Object.values(BUCKETS).map((bucket) => `KV_${bucket}`),
-];
-
 async function streamsOf(connection: NatsConnection): Promise<string[]> {
   const manager = await jetstreamManager(connection);
   const names: string[] = [];
-  for await (const name of manager.streams.names()) if (NAMES.includes(name)) names.push(name);
+  for await (const name of manager.streams.names()) if (STREAM_NAMES.includes(name)) names.push(name);
   return names;
 }
 

@@ -8,6 +8,12 @@ export const STREAMS = {
   checkpoints: { name: "CHECKPOINTS", subjects: ["sluice.v1.checkpoint"] },
 } as const;
 
+/** What must be there in the broker, by the broker's own names: a bucket is a stream, too. */
+export const STREAM_NAMES: readonly string[] = [
+  ...Object.values(STREAMS).map(({ name }) => name),
+  ...Object.values(BUCKETS).map((bucket) => `KV_${bucket}`),
+];
+
 export const subjects = {
   /** signed list deltas, heard by a plain subscription */
   list: (list: string) => `sluice.v1.list.${list}`,

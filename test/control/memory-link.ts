@@ -52,6 +52,7 @@ export function memoryLink(): MemoryLink {
   };
   const out: ControlLink = {
     connected: () => true,
+    async mend() {},
     async putBlob(bytes) {
       const digest = createHash("sha256").update(bytes).digest("hex");
       memory.blobs.set(digest, Buffer.from(bytes).toString());

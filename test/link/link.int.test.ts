@@ -18,7 +18,7 @@ import { SluiceError } from "@sluice/proto/base/errors";
 import { createSigningKey, signMessage } from "@sluice/proto/base/sign";
 import type { Hits } from "@sluice/proto/wire/hits";
 import type { Pulse, Report } from "@sluice/proto/wire/report";
-import { BUCKETS, directGetSubject, subjects } from "@sluice/proto/wire/subjects";
+import { BUCKETS, directGetSubject, STREAM_NAMES, subjects } from "@sluice/proto/wire/subjects";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 const control = createSigningKey();
@@ -32,11 +32,15 @@ const counted: Hits[] = [];
 /** what recording the next reports fails of */
 const failures: Error[] = [];
 const reportKeys = new Map<string, string>();
+/** how often what NATS must hold was to be put again */
+let connections = 0;
 let confirmAnswer: Awaited<ReturnType<LinkIn["onConfirm"]>> = { ok: true };
 const open: AgentLink[] = [];
 
 const linkIn: LinkIn = {
-  onConnected: () => undefined,
+  onConnected: () => {
+    connections += 1;
+  },
   reportKey: async (server) => reportKeys.get(server),
   onReport: async (report) => {
     const failure = failures.shift();
@@ -358,4 +362,40 @@ test("counts of rules reach control signed by their server's key, and no other s
   const forged = await agentOf({ ...(await identityOf("forged")), reportKey: createSigningKey() });
   await expect(forged.hits(hits)).rejects.toThrow("control didn't take it: signed by an unknown key");
   expect(counted).toHaveLength(1);
+});
+
+test("streams that somebody took away with an agent's login are there again, and everything goes on", async () => {
+  const identity = await identityOf("robber");
+  const agent = await agentOf(identity);
+  const connection = await connect({
+    servers: identity.nats.urls,
+    inboxPrefix: "_INBOX_robber",
+    authenticator: jwtAuthenticator(identity.nats.jwt ?? "", new TextEncoder().encode(identity.natsSeed)),
+  });
+  // the broker's answer "not there" is an empty request to its own API
+  const asked = `KV_${BUCKETS.desired}`;
+  for (const name of [...STREAM_NAMES.filter((one) => one !== asked), asked]) {
+    const reply = `$JS.API.STREAM.DELETE.${name}`;
+    connection.publish(directGetSubject(BUCKETS.desired, "robber"), "", { reply });
+  }
+  await connection.drain();
+  const user = jwtAuthenticator(authority.controlJwt, new TextEncoder().encode(authority.controlSeed));
+  const looking = await connect({ servers: [nats.url], authenticator: user });
+  const manager = await jetstreamManager(looking);
+  await vi.waitFor(
+    async () => {
+      for await (const name of manager.streams.names()) expect(name).toBe("gone");
+    },
+    { timeout: 20_000 },
+  );
+  await looking.close();
+  const filled = connections;
+  await link.mend();
+  expect(connections).toBe(filled + 1);
+  expect(await link.lastEvent()).toBe(0);
+  await link.putDesired(envelope("robber", 1));
+  expect(await agent.fetchDesired()).toMatchObject({ ok: true, value: { generation: 1 } });
+  await agent.report({ kind: "resumed" });
+  const mine = () => reports.filter(({ server }) => server === "robber");
+  await vi.waitFor(() => expect(mine()).toHaveLength(1), { timeout: 20_000 });
 });

@@ -2,7 +2,7 @@ import type { JetStreamManager } from "@nats-io/jetstream";
 import { DiscardPolicy, RetentionPolicy, StorageType } from "@nats-io/jetstream";
 import { type KV, Kvm } from "@nats-io/kv";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { BUCKETS, STREAMS } from "@sluice/proto/wire/subjects";
+import { BUCKETS, STREAM_NAMES, STREAMS } from "@sluice/proto/wire/subjects";
 
 export interface Buckets {
   desired: KV;
@@ -25,6 +25,17 @@ export async function openBuckets(connection: NatsConnection): Promise<Buckets> 
 
 const DAY_NS = 24 * 3600 * 1e9;
 
+export async function missingStreams(manager: JetStreamManager): Promise<string[]> {
+  const present = await presentStreams(manager);
+  return STREAM_NAMES.filter((name) => !present.has(name));
+}
+
+async function presentStreams(manager: JetStreamManager): Promise<Set<string>> {
+  const present = new Set<string>();
+  for await (const name of manager.streams.names()) present.add(name);
+  return present;
+}
+
 /** Makes the streams that are missing; one that is there is left as its owner set it. */
 export async function ensureStreams(manager: JetStreamManager): Promise<void> {
   const wanted = [
@@ -34,8 +45,7 @@ export async function ensureStreams(manager: JetStreamManager): Promise<void> {
     // what was signed of the log outlives what somebody makes of the log
     { ...STREAMS.checkpoints, max_age: 0, deny_delete: true, deny_purge: true },
   ];
-  const present = new Set<string>();
-  for await (const name of manager.streams.names()) present.add(name);
+  const present = await presentStreams(manager);
   for (const { name, subjects, ...own } of wanted) {
     if (present.has(name)) continue;
     await manager.streams.add({

@@ -15,7 +15,7 @@ import { askReply, pulse } from "@sluice/proto/wire/report";
 import { planKey, STREAMS, subjects } from "@sluice/proto/wire/subjects";
 import pRetry from "p-retry";
 import { putBlob } from "./blobs.ts";
-import { type Buckets, ensureStreams, openBuckets } from "./buckets.ts";
+import { type Buckets, ensureStreams, missingStreams, openBuckets } from "./buckets.ts";
 import { connectNats, type NatsLogin } from "./connect.ts";
 import type { LinkIn, LinkOut } from "./link.ts";
 import { openFrom } from "./open-from.ts";
@@ -82,6 +82,14 @@ export async function createControlLink(options: ControlLinkOptions, linkIn: Lin
 
   return {
     connected: () => up && !connection.isClosed(),
+
+    async mend() {
+      const missing = up ? await missingStreams(manager) : [];
+      if (missing.length === 0) return;
+      log.warn({ missing }, "streams are gone from NATS, and made again");
+      await renew();
+    },
+
     putBlob: (bytes) => put(({ blobs }) => putBlob(blobs, bytes)),
 
     async putDesired(envelope) {

@@ -18,6 +18,8 @@ import type { AskReply, ControlPulse, Pulse, Report } from "@sluice/proto/wire/r
 export interface LinkOut {
   /** NATS is there, and what servers report is heard */
   connected(): boolean;
+  /** What somebody took away in the broker meanwhile is made again, and `onConnected` has it filled. */
+  mend(): Promise<void>;
   /** Content-addressed and chunked; a blob that is there already costs one look. */
   putBlob(bytes: Uint8Array): Promise<BlobRef>;
   /** Signs, puts under the server's key, wakes it. An older (epoch, generation) than the stored one is not put. */

@@ -23,6 +23,7 @@ export function lateLink(openLink: (linkIn: LinkIn) => Promise<ControlLink>): La
       }, reject);
     },
     connected: () => link?.connected() ?? false,
+    mend: async () => link?.mend(),
     putBlob: async (bytes) => (await opened).putBlob(bytes),
     putDesired: async (envelope) => (await opened).putDesired(envelope),
     putPlan: async (envelope) => (await opened).putPlan(envelope),

@@ -12,6 +12,7 @@ import { sweepPlans } from "../plans/sweep.ts";
 import { resumeRollouts, sweepRollouts } from "../rollouts/sweep.ts";
 
 const SAVED_EVERY_MS = 10_000;
+const MENDED_EVERY_MS = 5_000;
 
 /** Everything that control does by itself, until the signal; returns when all of it has ended. */
 export async function runLoops(
@@ -53,6 +54,7 @@ export async function runLoops(
     every(timings.listSweepMs, "taking out expired addresses", () => expireEntries(sluice()), until),
     every(timings.controlPulseMs, "control's pulse", () => sendPulse(services), until),
     every(SAVED_EVERY_MS, "dropping what is archived", drop, until),
+    every(MENDED_EVERY_MS, "looking for NATS' streams", () => link.mend(), until),
     every(SAVED_EVERY_MS, "keeping pulses", () => pulses.save(database), until),
     every(SAVED_EVERY_MS, "keeping witnesses' words", () => witnesses.save(database), until),
   ]);
