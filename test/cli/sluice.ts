@@ -2,15 +2,13 @@ import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Context } from "@sluice/cli/context";
 import { type CommandName, VIEWS } from "@sluice/cli/views";
+import { buildCli } from "@sluice/infra/build/build-cli";
 import { type ErrorView, errorView } from "@sluice/proto/api/error";
 import { expect } from "vitest";
 import { z } from "zod";
 
-/** `sluice` as people and scripts run it: the program itself, in a folder of its own. */
-const main = fileURLToPath(new URL("../../services/cli/main.ts", import.meta.url));
 const LIMIT_MS = 45_000;
 const errorLine = z.strictObject({ error: errorView });
 
@@ -45,11 +43,13 @@ export interface RunOptions {
   meanwhile?(child: { interrupt(): void; said(): string }): Promise<void>;
 }
 
+/** `sluice` as people and scripts run it: the program itself, in a folder of its own. */
 export async function openSluice({ url, token }: Context): Promise<Sluice> {
+  const program = await buildCli();
   const folder = await mkdtemp(join(tmpdir(), "sluice-cli-"));
 
   async function run(words: readonly string[], { input, meanwhile, ...more }: RunOptions = {}): Promise<Ran> {
-    const child = spawn(process.execPath, [main, ...words], {
+    const child = spawn(process.execPath, [program, ...words], {
       cwd: folder,
       timeout: LIMIT_MS,
       killSignal: "SIGKILL",
