@@ -31,21 +31,7 @@ const HELP = `sluice-control: the central service
   --epoch N               of open-epoch: another one than the next
 `;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    listen: { type: "string", multiple: true, default: ["127.0.0.1:7070"] },
-    "state-dir": { type: "string", default: process.env.SLUICE_STATE_DIR ?? "/var/lib/sluice/control" },
-    schema: { type: "string" },
-    "database-host": { type: "string" },
-    "agent-nats": { type: "string", multiple: true },
-    "agent-endpoint": { type: "string", multiple: true },
-    reason: { type: "string" },
-    actor: { type: "string", default: "admin" },
-    epoch: { type: "string" },
-    help: { type: "boolean", short: "h", default: false },
-  },
-});
+const { values, positionals } = readWords();
 
 if (values.help) {
   process.stdout.write(HELP);
@@ -120,4 +106,28 @@ function parseListen(text: string): Listen {
   const match = /^(?:\[([0-9a-f:.]+)\]|([^:]+)):(\d+)$/i.exec(text);
   if (match === null) throw new Error(`--listen ${text} is neither HOST:PORT, [IPV6]:PORT nor unix:PATH`);
   return { host: match[1] ?? match[2] ?? "", port: Number(match[3]) };
+}
+
+/** Ends the process where they are none that it knows, as every tool does: the reason, no stack. */
+function readWords() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        listen: { type: "string", multiple: true, default: ["127.0.0.1:7070"] },
+        "state-dir": { type: "string", default: process.env.SLUICE_STATE_DIR ?? "/var/lib/sluice/control" },
+        schema: { type: "string" },
+        "database-host": { type: "string" },
+        "agent-nats": { type: "string", multiple: true },
+        "agent-endpoint": { type: "string", multiple: true },
+        reason: { type: "string" },
+        actor: { type: "string", default: "admin" },
+        epoch: { type: "string" },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    });
+  } catch (error) {
+    process.stderr.write(`sluice-control: ${messageOf(error)}\n  → sluice-control --help\n`);
+    process.exit(1);
+  }
 }

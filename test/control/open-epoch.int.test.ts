@@ -65,6 +65,7 @@ test.each([
     ["open-epoch", "--epoch", "3", "--reason", "x"],
     "epoch 3 is open",
   ],
+  ["with an option that isn't there", ["open-epoch", "--because", "x"], "  → sluice-control --help"],
   ["for what is no epoch", ["open-epoch", "--epoch", "x", "--reason", "x"], "--epoch x is no count"],
 ])("%s it ends with 1 and the reason, and stores nothing", async (_, words, said) => {
   const before = await logged();
