@@ -29,6 +29,8 @@ export interface RebuildOptions {
   upcast: Upcast;
   /** Events per transaction. */
   batchSize?: number;
+  /** instead of the log's rows alone, where some of it is archived */
+  readStretch?: typeof readStretch;
   log?: Logger;
   signal?: AbortSignal;
   /** told after each page: up to which event, of how many */
@@ -53,6 +55,7 @@ export async function rebuild(
   options: RebuildOptions,
 ): Promise<Rebuilt> {
   const { upcast, batchSize = 1_000, log = silent, signal, onProgress } = options;
+  const { readStretch: readOn = readStretch } = options;
   const began = performance.now();
   const shadow = shadowOf(database.schema, projection.name);
   const tables = projection.tables.map(getTableName);
@@ -98,7 +101,7 @@ export async function rebuild(
 
   /** Begun before the page is awaited, so its failure may come first. */
   function read(after: number): Promise<Stretch> {
-    const stretch = readStretch(database.db, { after, span: batchSize, types: projection.types });
+    const stretch = readOn(database.db, { after, span: batchSize, types: projection.types });
     stretch.catch(() => {});
     return stretch;
   }
@@ -127,7 +130,7 @@ export async function rebuild(
     await lockCheckpoint(tx, projection.name);
     let position = from;
     for (let isLast = false; !isLast; ) {
-      const page = await readStretch(tx, { after: position, span: batchSize, types: projection.types });
+      const page = await readOn(tx, { after: position, span: batchSize, types: projection.types });
       await applyPage(tx, projection, page.events, upcast);
       position = page.upTo;
       isLast = page.isLast;

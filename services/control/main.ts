@@ -12,6 +12,7 @@ const HELP = `sluice-control: the central service
 
   sluice-control          serves until it is told to stop
   sluice-control rebuild  makes the tables beside the log again from its events, and ends; control may run meanwhile
+                          events that are archived are read from --archive FILE, given for each archive
   sluice-control open-epoch --reason WHY
                           after the database was restored, while no control runs: what is issued from now on counts
                           above all that was issued before. The fleet is frozen, until somebody has looked and thaws it.
@@ -28,6 +29,7 @@ const HELP = `sluice-control: the central service
   --agent-nats URL        NATS as agents reach it; may be given several times (NATS_URL)
   --agent-endpoint IP:PORT  control and NATS as agents reach them; may be given several times
   --reason WHY, --actor WHO  of open-epoch, for the log ("admin" unless said)
+  --archive FILE          of rebuild: an archive of the log; may be given several times
   --epoch N               of open-epoch: another one than the next
 `;
 
@@ -65,7 +67,7 @@ try {
     signal: stopping.signal,
   };
   if (verb === "rebuild") {
-    await rebuildTables(common);
+    await rebuildTables({ ...common, archives: values.archive });
     process.exit(0);
   }
   if (verb === "open-epoch") {
@@ -123,6 +125,7 @@ function readWords() {
         reason: { type: "string" },
         actor: { type: "string", default: "admin" },
         epoch: { type: "string" },
+        archive: { type: "string", multiple: true, default: [] },
         help: { type: "boolean", short: "h", default: false },
       },
     });

@@ -1,21 +1,33 @@
+import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { archivesTold } from "@sluice/control/audit/archived-files";
 import { checkBundle } from "@sluice/control/audit/check-bundle";
 import { keptClaims } from "@sluice/control/audit/claims";
+import { openArchives } from "@sluice/control/start/from-archives";
 import type { Database } from "@sluice/db/connect";
 import { verify } from "@sluice/db/log/verify";
+import { control } from "@sluice/db/projections/control";
+import { past } from "@sluice/db/projections/past";
+import type { Projection } from "@sluice/db/projections/projection";
+import { Projector } from "@sluice/db/projections/projector";
+import { rebuild } from "@sluice/db/projections/rebuild";
 import { type PostgresServer, startPostgres } from "@sluice/infra/fixtures/postgres";
 import { waitUntil } from "@sluice/infra/process/wait-until";
 import type { ArchiveView } from "@sluice/proto/api/archive";
 import type { AuditBundleInput, Finding } from "@sluice/proto/api/proof";
 import type { KeySet } from "@sluice/proto/base/sign";
 import { feedMessage } from "@sluice/proto/events/feed";
+import { upcast } from "@sluice/proto/events/upcast";
 import { bundleEvent, bundleHeader } from "@sluice/proto/wire/bundle";
+import { getTableName } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openSluice } from "../cli/sluice.ts";
 import { tamper, tampered } from "../db/tampering.ts";
+import { shellUnder } from "./page.ts";
 import { ADMIN, portPolicy, startWorld, type World } from "./world.ts";
 
 const PATIENCE_MS = 30_000;
@@ -24,6 +36,8 @@ const NAMED = /,"actor":\{[^}]*\}/;
 const DAY_MS = 24 * 3_600_000;
 let postgres: PostgresServer;
 let world: World;
+let folder: string;
+let second: ArchiveView;
 let keys: KeySet;
 /** the first archive */
 let whole: string;
@@ -32,6 +46,7 @@ let thenAt: string;
 
 beforeAll(async () => {
   postgres = await startPostgres();
+  folder = await mkdtemp(join(tmpdir(), "sluice-archive-"));
   world = await startWorld(postgres.url);
   await world.join("s1", { role: "web" });
   await world.apply(portPolicy("a", 80));
@@ -49,6 +64,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await world?.stop();
   await postgres?.stop();
+  await rm(folder, { recursive: true, force: true });
 });
 
 async function rollOut(generation: number): Promise<void> {
@@ -297,20 +313,16 @@ test("archives follow each other, by the command; it checks log and files as one
   const first = (await verified()).archived?.files[0];
   const { from, to } = await world.client.audit.archivable.query({});
   await waitUntil("all in the feed", PATIENCE_MS, () => (world.link.events.at(-1)?.seq ?? 0) >= to);
-  const words = ["--to", String(to), "--out", "second.ndjson"];
-  expect(await sluice.error(["audit", "archive", ...words])).toMatchObject({
-    code: "REFUSED",
-    cure: "say --yes",
-  });
-  expect(await sluice.error(["audit", "archive", ...words, "--yes"])).toMatchObject({
-    message: expect.stringContaining("is there already"),
-  });
-  words[3] = "again.ndjson";
+  const words = ["--to", String(to), "--out", "again.ndjson"];
+  const refused = await sluice.error(["audit", "archive", ...words]);
+  expect(refused).toMatchObject({ code: "REFUSED", cure: "say --yes" });
   const view = await sluice.json("audit archive", [...words, "--yes", "--reason", "more"]);
   expect(view).toMatchObject({ from: (first?.to ?? 0) + 1, to, droppedTo: to });
   expect(view.from).toBe(from);
   const text = await readFile(join(sluice.folder, "again.ndjson"), "utf8");
   expect(createHash("sha256").update(text).digest("hex")).toBe(view.file);
+  await writeFile(join(folder, "second.ndjson"), text);
+  second = view;
   const one = await sluice.file("one.ndjson", whole.replace(NAMED, ""));
   const checked = await sluice.json("audit verify", ["--archive", one, "--archive", "again.ndjson"]);
   expect(checked).toMatchObject({
@@ -329,7 +341,64 @@ test("archives follow each other, by the command; it checks log and files as one
   await rollOut(4);
   await world.client.lists.change.mutate({ list: "bans", add: ["192.0.2.3"] });
   expect((await verified()).findings).toEqual([]);
+}, 180_000);
+
+test("the page's commands find archives and log to be one, and take a name out of an archive", async () => {
+  world.pass(60_000);
+  await waitUntil("a checkpoint", PATIENCE_MS, () => world.link.told.length > 0);
+  for (const message of world.link.told.slice(-1)) world.sees("s1", message);
+  await waitUntil("s1's word", PATIENCE_MS, async () => {
+    return (await world.client.servers.show.query({ server: "s1" })).witness !== undefined;
+  });
+  const texts = { "2024": whole, "2025": await readFile(join(folder, "second.ndjson"), "utf8") };
+  const rest = (await exported({ from: second.to + 1 })).text;
+  for (const [name, text] of Object.entries({ ...texts, rest }))
+    await writeFile(join(folder, `${name}.ndjson`), text);
+  const page = await readFile(new URL("../../docs/audit.md", import.meta.url), "utf8");
+  const together = shellUnder(page, "## Archives and log as one, by hand");
+  const said = await shell(`${together}\n${shellUnder(page, "## Checking one by hand")}`);
+  expect(said).toMatch(/^\d+ events follow each other, and the last one was signed$/m);
+  expect(said).toMatch(/^s1 has seen event \d+$/m);
+  expect(said).not.toContain("another file");
+  const erase = shellUnder(page, "### Erasing in an archive").replace(/^sluice .*$/m, "");
+  await shell(`name=admin\n${erase}`);
+  const text = await readFile(join(folder, "erased.ndjson"), "utf8");
+  expect(text).not.toContain('"value":"admin"');
+  expect(whole).toContain('"value":"admin"');
+  expect(await check({ text, hash: "", digest: "" })).toMatchObject({ ok: true, to: second.from - 1 });
 });
+
+async function shell(script: string): Promise<string> {
+  const { stdout, stderr } = await promisify(execFile)("sh", ["-euc", script], { cwd: folder });
+  return stdout + stderr;
+}
+
+test("the tables are made again of archives and log, and of the log alone not", async () => {
+  await using database = await world.connect();
+  const one = join(folder, "one.ndjson");
+  await writeFile(one, whole);
+  await expect(openArchives(database, [one])).rejects.toMatchObject({
+    ...{ code: "REFUSED", cure: expect.stringContaining(second.file) },
+  });
+  const readStretch = await openArchives(database, [join(folder, "second.ndjson"), one]);
+  for (const projection of [control, past]) {
+    await world.database((db) => new Projector(db, { projections: [projection], upcast }).catchUp());
+    const before = await contents(database, projection);
+    await expect(rebuild(database, projection, { upcast })).rejects.toThrow("aren't in the log");
+    await rebuild(database, projection, { upcast, batchSize: 7, readStretch });
+    expect(await contents(database, projection)).toEqual(before);
+  }
+  await world.client.lists.change.mutate({ list: "bans", add: ["192.0.2.4"] });
+});
+
+async function contents({ sql }: Database, { tables }: Projection): Promise<unknown[]> {
+  const all = [];
+  for (const table of tables.map(getTableName)) {
+    const rows = await sql.unsafe(`select t::text as row from ${table} as t`);
+    all.push([table, rows.map(({ row }) => row).sort()]);
+  }
+  return all;
+}
 
 test("a person is erased from log and tables; the log says so, and not whose name it was", async () => {
   const { token } = await world.client.tokens.create.mutate({ name: "alice", role: "operator" });

@@ -7,6 +7,7 @@ import { type PostgresServer, startPostgres } from "@sluice/infra/fixtures/postg
 import { waitUntil } from "@sluice/infra/process/wait-until";
 import type { AuditBundleInput } from "@sluice/proto/api/proof";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { shellUnder } from "./page.ts";
 import { startWorld, type World } from "./world.ts";
 
 const PATIENCE_MS = 30_000;
@@ -31,8 +32,7 @@ beforeAll(async () => {
   });
   lines = await exported();
   const page = await readFile(new URL("../../docs/audit.md", import.meta.url), "utf8");
-  const byHand = page.slice(page.indexOf("## Checking one by hand"));
-  script = [...byHand.matchAll(/```sh\n(.*?)```/gs)].map(([, block]) => block).join("\n");
+  script = shellUnder(page, "## Checking one by hand");
 });
 afterAll(async () => {
   await world?.stop();

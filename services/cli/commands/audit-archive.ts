@@ -2,7 +2,7 @@ import type { ArchiveView } from "@sluice/proto/api/archive";
 import { SluiceError } from "@sluice/proto/base/errors";
 import type { Command } from "commander";
 import { countArgument, TIME_HELP, timeArgument } from "../arguments.ts";
-import { askToGoOn } from "../ask-to-go-on.ts";
+import { askToGoOn, mustBeAsked } from "../ask-to-go-on.ts";
 import { type CheckedFile, checkFile } from "../bundle-file.ts";
 import { action, type Invocation, print, withExamples, withReason } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -47,6 +47,7 @@ async function archive(invocation: Invocation, { out, before, to, yes, reason }:
     throw new SluiceError("INVALID", "up to when, or to which event?", {
       cure: "say --before TIME or --to SEQ",
     });
+  if (!yes) mustBeAsked(terminal);
   const range = await client.audit.archivable.query({ ...(before && { before }), ...(to && { to }) });
   const input = { from: range.from, to: range.to };
   const { interrupted } = await writeBundle(invocation, { out, flags: "wx", input }).catch(cantWrite(out));
@@ -56,7 +57,7 @@ async function archive(invocation: Invocation, { out, before, to, yes, reason }:
   const { view, digest, bytes } = checked;
   terminal.err(`events ${range.from} to ${range.to} are in ${out}, ${bytes} bytes, sha256 ${digest}`);
   const question = `From then on this file is all there is of what control needn't have. Drop it from the database?`;
-  if (!yes && !(await askToGoOn(question, terminal))) {
+  if (!yes && !(await askToGoOn(question))) {
     terminal.err("nothing was dropped; the file is a bundle like any other");
     return EXIT.refused;
   }

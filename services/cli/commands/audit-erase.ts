@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { askToGoOn } from "../ask-to-go-on.ts";
+import { askToGoOn, mustBeAsked } from "../ask-to-go-on.ts";
 import { action, print, withReason } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import { counted } from "../render/text.ts";
@@ -14,7 +14,8 @@ export function addAuditErase(audit: Command): void {
         .option("--yes", "don't ask before it is erased", false),
     ),
     async ({ client, terminal }, actor: string, { yes, reason }: { yes: boolean; reason: string }) => {
-      if (!yes && !(await askToGoOn(`Erase ${actor} for ever?`, terminal))) return EXIT.refused;
+      if (!yes) mustBeAsked(terminal);
+      if (!yes && !(await askToGoOn(`Erase ${actor} for ever?`))) return EXIT.refused;
       const view = await client.audit.erase.mutate({ actor, reason });
       print(terminal, view, () => [
         `erased from ${counted(view.events, "event")}; the log says so, and not whose name it was`,
