@@ -39,8 +39,8 @@ async function given() {
   const dumps: string[] = [];
   for (const [generation, manifest] of [firewall(), firewall({ port: 2222, rate: "3mbit" })].entries()) {
     control.issue(manifest, generation + 1);
-    await waitUntil("the outcome", 10_000, () => control.outcomes().length === generation + 1);
-    await waitUntil("rest", 10_000, () => agent.status().state === "idle");
+    await waitUntil("the outcome", 60_000, () => control.outcomes().length === generation + 1);
+    await waitUntil("rest", 60_000, () => agent.status().state === "idle");
     dumps.push(await server.dump());
   }
   await agent.close();
@@ -123,7 +123,7 @@ describe.each(["running", "stopped"] as const)("with the agent %s and control go
     await agentCommand("diff");
     expect(await server.dump()).toBe(damaged);
     expect((await agentCommand("resume")).code).toBe(0);
-    await waitUntil("the repair", 10_000, async () => (await server.dump()) === second);
+    await waitUntil("the repair", 60_000, async () => (await server.dump()) === second);
   });
 
   test("revert leads back to the manifest before, once", async () => {
@@ -199,7 +199,7 @@ test("what was changed while nobody looked is mended at start, without NATS", as
   const { second } = await given();
   await server.sh("iptables -D INPUT -j SL-INPUT; ipset flush sl-web-office-hn4");
   await startAgentProcess();
-  await waitUntil("the repair", 10_000, async () => (await server.dump()) === second);
+  await waitUntil("the repair", 60_000, async () => (await server.dump()) === second);
 });
 
 /** Without what is foreign. */

@@ -30,8 +30,8 @@ async function start(options: TestAgentOptions = {}): Promise<void> {
 }
 
 async function outcome(count = 1) {
-  await waitUntil(`outcome ${count}`, 20_000, () => control.outcomes().length >= count);
-  await waitUntil("the agent at rest", 20_000, () => agent?.status().state !== "applying");
+  await waitUntil(`outcome ${count}`, 60_000, () => control.outcomes().length >= count);
+  await waitUntil("the agent at rest", 60_000, () => agent?.status().state !== "applying");
   return control.outcomes()[count - 1];
 }
 
@@ -164,7 +164,7 @@ test("while control can't be asked, nothing is written; then the change goes on 
   await start();
   const before = await server.dump();
   control.issue(firewall(), 1);
-  await waitUntil("a try", 10_000, () => control.confirms.length > 0);
+  await waitUntil("a try", 60_000, () => control.confirms.length > 0);
   expect(await server.dump()).toBe(before);
   expect(control.outcomes()).toEqual([]);
   up = true;
@@ -287,7 +287,7 @@ test("an older generation is rejected, told once, and changes nothing", async ()
   const before = await server.dump();
   control.issue(firewall({ port: 80 }), 4);
   control.issue(firewall({ port: 80 }), 4);
-  await waitUntil("the rejection", 5_000, () => control.reports.some(({ kind }) => kind === "rejected"));
+  await waitUntil("the rejection", 60_000, () => control.reports.some(({ kind }) => kind === "rejected"));
   expect(control.reports.filter(({ kind }) => kind === "rejected")).toHaveLength(1);
   expect(await server.dump()).toBe(before);
 });
@@ -318,7 +318,7 @@ test("a plan names what is foreign in the same hook, and in which order packets 
   await server.sh(FOREIGN);
   await start();
   control.plan("p1", firewall());
-  await waitUntil("the answer", 10_000, () => control.reports.some(({ kind }) => kind === "plan"));
+  await waitUntil("the answer", 60_000, () => control.reports.some(({ kind }) => kind === "plan"));
   const plan = control.reports.find((report) => report.kind === "plan");
   expect(plan?.warnings).toContain(
     "ip4/filter INPUT: SL-INPUT, then f2b: what SL-INPUT drops never gets to them",
@@ -332,7 +332,7 @@ test("what was refused isn't tried again by a restarted agent", async () => {
   await agent?.close();
   await start();
   control.plan("after", firewall());
-  await waitUntil("the next thing it does", 10_000, () =>
+  await waitUntil("the next thing it does", 60_000, () =>
     control.reports.some(({ kind }) => kind === "plan"),
   );
   expect(control.outcomes()).toHaveLength(1);

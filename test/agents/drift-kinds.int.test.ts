@@ -126,9 +126,9 @@ describe.each(["nft", "legacy"] as const)(
       const intervals = { pollMs: 100, contentionLimit: 1_000 };
       agent = await startTestAgent(server, control, { backend, intervals });
       control.issue(everything(), 1);
-      await waitUntil("generation 1", 20_000, () => control.outcomes().length === 1);
+      await waitUntil("generation 1", 60_000, () => control.outcomes().length === 1);
       expect(control.outcomes()).toMatchObject([{ result: "confirmed" }]);
-      await waitUntil("rest", 20_000, () => agent.status().state === "idle");
+      await waitUntil("rest", 60_000, () => agent.status().state === "idle");
       whole = await server.dump(backend);
     });
     afterAll(async () => {
@@ -144,10 +144,10 @@ describe.each(["nft", "legacy"] as const)(
           .drifts()
           .slice(told)
           .flatMap((one) => one.differences);
-      await waitUntil(`the drift of ${object}`, 20_000, () =>
+      await waitUntil(`the drift of ${object}`, 60_000, () =>
         differences().some((one) => one.object.startsWith(object)),
       );
-      await waitUntil("the kernel as before", 20_000, async () => (await server.dump(backend)) === whole);
+      await waitUntil("the kernel as before", 60_000, async () => (await server.dump(backend)) === whole);
     }
 
     test.each(RULES)("%s", (_what, command, name) => isMended(command, `ip4/filter/${name}`));

@@ -30,8 +30,8 @@ afterEach(async () => {
 async function given(backend: "nft" | "legacy"): Promise<void> {
   agent = await startTestAgent(server, control, { backend, auditLog, intervals: { pollMs: 200 } });
   control.issue(firewall(), 1);
-  await waitUntil("generation 1", 20_000, () => control.outcomes().length === 1);
-  await waitUntil("rest", 20_000, () => agent?.status().state === "idle");
+  await waitUntil("generation 1", 60_000, () => control.outcomes().length === 1);
+  await waitUntil("rest", 60_000, () => agent?.status().state === "idle");
 }
 
 /** A process of the namespace that waits, and becomes the tool when told to: its pid is known before it acts. */
@@ -68,7 +68,7 @@ test.each(["nft", "legacy"] as const)(
     const { pid, isRecorded, acts } = await vandal(`iptables-${backend}`, "-F", "SL-web-ssh");
     isRecorded();
     await acts();
-    await waitUntil("the drift", 20_000, () => control.drifts().length > 0);
+    await waitUntil("the drift", 60_000, () => control.drifts().length > 0);
     expect(control.drifts()[0]?.by).toEqual({
       pid,
       tool: `iptables-${backend}`,
@@ -83,8 +83,8 @@ test("who did the last change isn't blamed for the next one, of which nothing is
   const first = await vandal("iptables-legacy", "-F", "SL-web-ssh");
   first.isRecorded();
   await first.acts();
-  await waitUntil("the first drift", 20_000, () => control.drifts().length === 1);
+  await waitUntil("the first drift", 60_000, () => control.drifts().length === 1);
   await server.sh("iptables-legacy -F SL-web-ssh");
-  await waitUntil("the second drift", 20_000, () => control.drifts().length === 2);
+  await waitUntil("the second drift", 60_000, () => control.drifts().length === 2);
   expect(control.drifts().map(({ by }) => by?.pid)).toEqual([first.pid, undefined]);
 });

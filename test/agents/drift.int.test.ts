@@ -39,7 +39,7 @@ async function given(
 }
 
 async function drifts(count: number) {
-  await waitUntil(`drift ${count}`, 15_000, () => control.drifts().length >= count);
+  await waitUntil(`drift ${count}`, 60_000, () => control.drifts().length >= count);
   return control.drifts();
 }
 
@@ -170,7 +170,7 @@ test("after a boot, what is in the way at first doesn't leave the kernel empty f
   await waitUntil("the refusal", 30_000, () => agent?.status().differences[0]?.object === "iptables");
   expect(await server.sh("tc class show dev eth0")).toContain("1:10");
   await server.sh("nft flush chain ip filter FORWARD");
-  await waitUntil("the jump", 20_000, async () =>
+  await waitUntil("the jump", 60_000, async () =>
     (await server.sh("iptables -S")).includes("-A INPUT -j SL-INPUT"),
   );
   expect(await server.sh("iptables -S SL-web-ssh")).toContain("--limit");
@@ -218,24 +218,24 @@ describe("what can't be mended is told, and keeps nothing else from being mended
     await given(firewall(), "nft", { fullCheckMs: 200 });
     await server.sh("iptables -A FORWARD -j ACCEPT");
     await server.sh("nft add rule ip filter FORWARD ct state vmap { established : accept }");
-    await waitUntil("the fault", 15_000, () => control.drifts().some(({ action }) => action === "failed"));
+    await waitUntil("the fault", 60_000, () => control.drifts().some(({ action }) => action === "failed"));
     expect(agent?.status()).toMatchObject({ state: "drifted", differences: [{ object: "iptables" }] });
     await server.sh("tc qdisc del dev eth0 root; ipset flush sl-web-office-hn4");
-    await waitUntil("the class", 15_000, async () =>
+    await waitUntil("the class", 60_000, async () =>
       (await server.sh("tc class show dev eth0")).includes("1:10"),
     );
     const handles = async () => await server.sh("nft -a list chain ip filter SL-INPUT");
     const written = await handles();
     const { length } = control.reports;
     await server.sh("tc qdisc del dev eth0 root");
-    await waitUntil("the class", 15_000, async () =>
+    await waitUntil("the class", 60_000, async () =>
       (await server.sh("tc class show dev eth0")).includes("1:10"),
     );
     await waitUntil("the report", 30_000, () => control.reports.length > length);
     expect(await handles()).toBe(written);
     expect(await server.sh("nft list chain ip filter FORWARD")).toContain("vmap");
     await server.sh("nft flush chain ip filter FORWARD");
-    await waitUntil("rest", 15_000, () => agent?.status().state === "idle");
+    await waitUntil("rest", 60_000, () => agent?.status().state === "idle");
   });
 });
 

@@ -51,7 +51,7 @@ async function given(): Promise<string> {
 }
 
 async function outcomes(count: number): Promise<void> {
-  await waitUntil(`outcome ${count}`, 15_000, () => control.outcomes().length >= count);
+  await waitUntil(`outcome ${count}`, 60_000, () => control.outcomes().length >= count);
   await waitUntil("rest", 30_000, () => agent?.status().state !== "applying");
 }
 

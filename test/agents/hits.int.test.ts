@@ -53,7 +53,7 @@ async function start(backend: "nft" | "legacy" = "nft"): Promise<void> {
 
 async function hold(manifest: Manifest, generation: number): Promise<void> {
   control.issue(manifest, generation);
-  await waitUntil(`generation ${generation}`, 15_000, () => control.outcomes().length >= generation);
+  await waitUntil(`generation ${generation}`, 60_000, () => control.outcomes().length >= generation);
 }
 
 /** What control was told last, port by port; over all counters that there were. */
@@ -86,7 +86,7 @@ test.each(["nft", "legacy"] as const)(
     await untilTold(1, 6, 0);
 
     await server.sh(flush);
-    await waitUntil("the repair", 15_000, () => control.drifts().length > 0);
+    await waitUntil("the repair", 60_000, () => control.drifts().length > 0);
     await send(7001, 1);
     await untilTold(1, 8, 0);
 

@@ -162,6 +162,6 @@ async function diesAsItTells(result: OutcomeResult, work: () => Promise<void>): 
 }
 
 async function nextOutcome(count: number) {
-  await waitUntil(`outcome ${count}`, 15_000, () => control.outcomes().length >= count);
+  await waitUntil(`outcome ${count}`, 60_000, () => control.outcomes().length >= count);
   return control.outcomes()[count - 1];
 }

@@ -44,7 +44,7 @@ async function given(intervals: Partial<Intervals> = {}): Promise<void> {
 }
 
 async function rest(outcomes: number): Promise<void> {
-  await waitUntil("the outcome", 15_000, () => control.outcomes().length === outcomes);
+  await waitUntil("the outcome", 60_000, () => control.outcomes().length === outcomes);
   await waitUntil("rest", 30_000, () => agent?.status().state === "idle");
 }
 
@@ -197,7 +197,7 @@ test("a ban keeps what is left of its time over a swap, a restart of the agent, 
   control.list("bans", many);
   await waitUntil("a set with more room", 30_000, async () => (await room()) > before);
   await waitUntil("the ban, as long as before", 10_000, isAsMuchAsIsLeft);
-  await waitUntil("how full it is", 10_000, () => agent?.status().fill?.bans?.room === 131_072);
+  await waitUntil("how full it is", 60_000, () => agent?.status().fill?.bans?.room === 131_072);
   expect(agent?.status().fill?.bans?.entries).toBe(50_001);
 
   await agent?.close();

@@ -12,7 +12,7 @@ import { blocking } from "./manifests.ts";
 import { createTestServer, type TestServer } from "./server.ts";
 
 const CLIENT = `slt-client-${process.pid}`;
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 const PORT = 8080;
 /** each client has addresses of its own; the gateway is protected */
 const CLIENTS = { banned: 7, bulk: 8, other: 9, gateway: 1 } as const;

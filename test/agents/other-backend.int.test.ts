@@ -45,16 +45,16 @@ describe.each([
     await server.sh(foreign);
     agent = await startTestAgent(server, control, { backend: before });
     control.issue(firewall(), 1);
-    await waitUntil("the first generation", 20_000, () => control.outcomes().length === 1);
+    await waitUntil("the first generation", 60_000, () => control.outcomes().length === 1);
     await agent.close();
     const kept = await foreignRules();
     expect(await ours(before)).not.toEqual([]);
 
     agent = await startTestAgent(server, control, { backend: after });
-    await waitUntil("the move", 20_000, async () => (await ours(before)).length === 0);
+    await waitUntil("the move", 60_000, async () => (await ours(before)).length === 0);
     expect((await ours(after)).filter((line) => line === "-A INPUT -j SL-INPUT")).toHaveLength(2);
     expect(await foreignRules()).toEqual(kept);
-    await waitUntil("the report", 20_000, () => control.drifts().length > 0);
+    await waitUntil("the report", 60_000, () => control.drifts().length > 0);
     expect(control.drifts().flatMap(({ differences }) => differences)).toContainEqual(
       expect.objectContaining({ object: `ip4-${before}/filter/SL-web-ssh`, kind: "extra" }),
     );
@@ -67,7 +67,7 @@ describe.each([
     const kept = await foreignRules();
     agent = await startTestAgent(server, control, { backend: after });
     control.plan("p1", firewall());
-    await waitUntil("the answer", 20_000, () => control.reports.some(({ kind }) => kind === "plan"));
+    await waitUntil("the answer", 60_000, () => control.reports.some(({ kind }) => kind === "plan"));
     expect(control.reports.find(({ kind }) => kind === "plan")).toMatchObject({
       warnings: expect.arrayContaining([
         `rules of ours are left in the other backend (ip4-${before}/filter): they go`,
@@ -77,7 +77,7 @@ describe.each([
       ]),
     });
     control.issue(firewall(), 1);
-    await waitUntil("the outcome", 20_000, () => control.outcomes().length === 1);
+    await waitUntil("the outcome", 60_000, () => control.outcomes().length === 1);
     expect(control.outcomes()).toMatchObject([{ result: "confirmed" }]);
     expect(await ours(before)).toEqual([]);
 
@@ -97,7 +97,7 @@ test("ours that were left among rules that only nft can print are named, with wh
   const before = await server.sh("nft list table ip filter");
   agent = await startTestAgent(server, control, { backend: "legacy" });
   control.plan("p1", firewall());
-  await waitUntil("the answer", 20_000, () => control.reports.some(({ kind }) => kind === "plan"));
+  await waitUntil("the answer", 60_000, () => control.reports.some(({ kind }) => kind === "plan"));
   expect(control.reports.find(({ kind }) => kind === "plan")).toMatchObject({
     result: "ok",
     warnings: expect.arrayContaining([
@@ -107,7 +107,7 @@ test("ours that were left among rules that only nft can print are named, with wh
     ]),
   });
   control.issue(firewall(), 1);
-  await waitUntil("the outcome", 20_000, () => control.outcomes().length === 1);
+  await waitUntil("the outcome", 60_000, () => control.outcomes().length === 1);
   expect(control.outcomes()).toMatchObject([{ result: "confirmed" }]);
   expect(await server.sh("nft list table ip filter")).toBe(before);
 });
@@ -119,7 +119,7 @@ test("tables that only nft knows are named, and left alone", async () => {
   const before = await server.sh("nft list ruleset");
   agent = await startTestAgent(server, control);
   control.plan("p1", firewall());
-  await waitUntil("the answer", 20_000, () => control.reports.some(({ kind }) => kind === "plan"));
+  await waitUntil("the answer", 60_000, () => control.reports.some(({ kind }) => kind === "plan"));
   expect(control.reports.find(({ kind }) => kind === "plan")).toMatchObject({
     warnings: expect.arrayContaining(["nftables has tables too (inet fw): their rules act as well"]),
   });
@@ -129,7 +129,7 @@ test("tables that only nft knows are named, and left alone", async () => {
 test("looking for what is left in legacy loads nothing and makes no table", async () => {
   agent = await startTestAgent(server, control);
   control.issue(firewall(), 1);
-  await waitUntil("the outcome", 20_000, () => control.outcomes().length === 1);
+  await waitUntil("the outcome", 60_000, () => control.outcomes().length === 1);
   expect(
     await server.sh("cat /proc/net/ip_tables_names /proc/net/ip6_tables_names 2>&1 || true"),
   ).not.toMatch(/filter|nat|mangle|raw/);

@@ -22,8 +22,8 @@ test.each([1, 2])(
     });
     stack.defer(() => agent.close());
     control.issue(firewall(), 1);
-    await waitUntil("generation 1", 20_000, () => control.outcomes().length === 1);
-    await waitUntil("rest", 20_000, () => agent.status().state === "idle");
+    await waitUntil("generation 1", 60_000, () => control.outcomes().length === 1);
+    await waitUntil("rest", 60_000, () => agent.status().state === "idle");
     const whole = await server.dump();
     await server.sh("iptables -A FORWARD -p udp --dport 9 -j DROP; ipset create other hash:ip");
     const withForeign = await server.dump();

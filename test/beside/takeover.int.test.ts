@@ -11,7 +11,7 @@ import { firewall } from "../agents/manifests.ts";
 import { createTestServer, type TestServer } from "../agents/server.ts";
 
 /** A hand-written firewall and an uplink shaped by hand, claimed by name. */
-const WAIT_MS = 30_000;
+const WAIT_MS = 60_000;
 const origin = { policy: "web", revision: 1, line: 9 };
 
 let server: TestServer;

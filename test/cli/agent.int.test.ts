@@ -75,7 +75,7 @@ test("pause and resume: nothing is repaired or reverted meanwhile, and what diff
   expect((await json(status, ["status"], 3)).state).toBe("paused");
   expect((await json(failed, ["revert"], 2)).reason).toContain("paused");
   await json(done, ["resume"]);
-  await waitUntil("the repair", 20_000, async () => (await kernel()).includes("--dports 22,443 -j ACCEPT"));
+  await waitUntil("the repair", 60_000, async () => (await kernel()).includes("--dports 22,443 -j ACCEPT"));
 });
 
 test("revert: the manifest before is held again, once", async () => {

@@ -28,7 +28,7 @@ async function stopControl(): Promise<void> {
 }
 
 function begun(said: () => string): Promise<void> {
-  return waitUntil("the plan", 20_000, async () => said().includes("1 server asked"));
+  return waitUntil("the plan", 60_000, async () => said().includes("1 server asked"));
 }
 
 test("130: Ctrl-C ends the watching, not the plan; the plan's id is said, and it can be watched again", async () => {
@@ -55,7 +55,7 @@ test("a watch outlives control: it waits, says so, and ends with the plan", asyn
       await stopControl();
       await waitUntil("the watcher's notice", 30_000, async () => said().includes("control is away"));
       lab.control.start();
-      await waitUntil("control", 20_000, async () => {
+      await waitUntil("control", 60_000, async () => {
         return await lab.client.fleet.show.query().then(
           () => true,
           () => false,

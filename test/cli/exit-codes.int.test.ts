@@ -155,7 +155,7 @@ test("3: a kernel that differs and is only reported on; 0 once it is repaired", 
   await sluice.json("policy apply", ["watched.yaml"]);
   await sluice.json("rollout start", ["door", "--server", "server-2"]);
   await execIn(lab.fabric.host("server-2").namespace, "iptables", ["-F", "SL-door-INPUT"]);
-  await waitUntil("the drift's report", 20_000, async () => (await lab.client.drift.ls.query({})).length > 0);
+  await waitUntil("the drift's report", 60_000, async () => (await lab.client.drift.ls.query({})).length > 0);
   expect(await sluice.json("drift ls", [], { code: 3 })).toMatchObject([
     { server: "server-2", current: true },
   ]);

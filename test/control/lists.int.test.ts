@@ -23,7 +23,7 @@ async function create(list: string): Promise<void> {
 
 /** Waits until everything of a list is told; what an agent that heard every delta holds. */
 async function heard(list: string, rev: number) {
-  await waitUntil(`rev ${rev} of ${list}`, 5_000, () =>
+  await waitUntil(`rev ${rev} of ${list}`, 60_000, () =>
     world.link.deltas.some((delta) => delta.list === list && delta.rev === rev),
   );
   const state = emptyList();
@@ -92,7 +92,7 @@ test("an address for a time is gone after it, and its going is recorded", async 
   expect(await entries()).toHaveLength(1);
   world.pass(61_000);
   expect(await entries()).toHaveLength(0);
-  await waitUntil("the sweep", 5_000, async () => {
+  await waitUntil("the sweep", 60_000, async () => {
     return (await world.client.lists.show.query({ list: "timed" })).rev === 2;
   });
   const { events } = await world.client.audit.log.query({ list: "timed", limit: 1 });

@@ -22,7 +22,7 @@ afterAll(async () => {
 const SHAPING = "shaping: { eth0: { classes: { all: { rate: 1mbit, default: true, leaf: auto } } } }\n";
 
 async function answer(server: string, plan: string, result: "ok" | "refused"): Promise<void> {
-  await waitUntil(`the plan at ${server}`, 5_000, () => world.link.plans.get(server)?.plan === plan);
+  await waitUntil(`the plan at ${server}`, 60_000, () => world.link.plans.get(server)?.plan === plan);
   const digest = world.link.plans.get(server)?.manifest.digest ?? "";
   await world.report(server, {
     ...{ kind: "plan", plan, digest, result },

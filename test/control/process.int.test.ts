@@ -75,11 +75,11 @@ test("it starts before its neighbours are up, and works when they are", async ()
   await nats.down();
   control = startControlProcess();
   await postgres.up();
-  await waitUntil("an answer", 20_000, async () => JSON.stringify(await health()).includes('"nats":false'));
+  await waitUntil("an answer", 60_000, async () => JSON.stringify(await health()).includes('"nats":false'));
   await client.lists.create.mutate({ list: "early" });
   await client.lists.change.mutate({ list: "early", add: ["203.0.113.1"] });
   await nats.up();
-  await waitUntil("NATS", 20_000, async () => JSON.stringify(await health()).includes('"nats":true'));
+  await waitUntil("NATS", 60_000, async () => JSON.stringify(await health()).includes('"nats":true'));
 });
 
 test("its signing key is its own alone", async () => {
@@ -154,7 +154,7 @@ test("what was changed while NATS was away is there when it is back", async () =
   const { rev } = await client.lists.change.mutate({ list: "early", add: ["203.0.113.2"] });
   expect(rev).toBe(2);
   await nats.up();
-  await waitUntil("the list's head", 20_000, async () => {
+  await waitUntil("the list's head", 60_000, async () => {
     const head = await agent.fetchList("early");
     return head?.ok === true && head.value.rev === 2;
   });
@@ -165,7 +165,7 @@ test("Postgres going away and coming back loses nothing that was acknowledged", 
   expect((await fetch(`${url}/healthz`)).status).toBe(503);
   await postgres.up();
   let rev = 0;
-  await waitUntil("an answer", 20_000, async () => {
+  await waitUntil("an answer", 60_000, async () => {
     rev = (await client.lists.change.mutate({ list: "early", add: ["203.0.113.3"] })).rev;
     return true;
   });

@@ -127,7 +127,7 @@ test("nobody is called silent for the time in which control was away; for the ti
   await world.told("s1", 2);
   await world.restart(async () => world.pass(3_600_000, { pulses: false }));
   const { length } = world.link.pulses;
-  await waitUntil("some looks at deadlines", 15_000, () => world.link.pulses.length > length + 5);
+  await waitUntil("some looks at deadlines", 60_000, () => world.link.pulses.length > length + 5);
   await world.outcome("s1", 2, "confirmed");
   await world.told("s2", 2);
   world.pass(40_000);

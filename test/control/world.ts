@@ -16,7 +16,7 @@ import { agentKeys } from "./agent-keys.ts";
 import { memoryLink } from "./memory-link.ts";
 
 export const ADMIN = "the-admin-token-of-this-test";
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 60_000;
 
 /**
  * Control on real Postgres, in a schema of its own, spoken to over HTTP by the real client. Servers are played by the

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { type BackendServer, FAMILIES, knock, onEach, startBothBackends } from "./both-backends.ts";
 import { applyPolicy, rollBack, rollOut } from "./lab.ts";
 
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 
 /** Everything that a policy can put into a kernel, and a port that it closes with a reset. */
 function policy(

@@ -39,7 +39,7 @@ const FOREIGN = [
 const FOREIGN_SETS = ["create other hash:ip", "add other 192.0.2.99"];
 
 const BANNED = { 4: "203.0.113.5", 6: "2001:db8:5::5" };
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 let lab: Lab;
 let servers: BackendServer[];
@@ -138,7 +138,7 @@ test("where the policy says report, drift is told and left until somebody asks f
   expect(await rollOut(lab, "web")).toMatchObject({ state: "completed" });
   await onEach(servers, async (server) => {
     await server.iptables(4, "-F", "SL-web-INPUT");
-    await waitUntil(`${server.name} is known to differ`, 15_000, async () => {
+    await waitUntil(`${server.name} is known to differ`, 60_000, async () => {
       const [drift] = await reported(server, "ip4/filter/SL-web-INPUT", "reported");
       return drift?.current === true;
     });

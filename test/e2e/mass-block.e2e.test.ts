@@ -26,7 +26,7 @@ const AMONG_THEM = { 4: "198.18.4.7", 6: "2001:db8:f:4::7" };
 const NEXT = { 4: "203.0.113.77", 6: "2001:db8:77::77" };
 const SOON_OVER = { 4: "203.0.113.78", 6: "2001:db8:77::78" };
 const INWARD = { 4: "203.0.113.79", 6: "2001:db8:77::79" };
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 let lab: Lab;
 let servers: BackendServer[];

@@ -94,7 +94,7 @@ onStockKernel("a stock kernel", (kernel) => {
     const [folder = ""] = startedSince(before);
     expect(existsSync(folder)).toBe(true);
     owner.kill("SIGKILL");
-    await waitUntil("the kernel's end", 10_000, () => startedSince(before).length === 0);
-    await waitUntil("its folder's end", 10_000, () => !existsSync(folder));
+    await waitUntil("the kernel's end", 60_000, () => startedSince(before).length === 0);
+    await waitUntil("its folder's end", 60_000, () => !existsSync(folder));
   });
 });

@@ -59,7 +59,7 @@ async function killAgent(): Promise<void> {
 
 async function startAgent({ connected }: { connected: boolean }): Promise<void> {
   lab.agent("server-1").start();
-  await waitUntil("the agent's word", 20_000, async () => (await status()).connected === connected);
+  await waitUntil("the agent's word", 60_000, async () => (await status()).connected === connected);
 }
 
 test("an agent killed while idle: the server enforces on, and its next start leaves the kernel as it is, counters and all", async () => {
@@ -87,7 +87,7 @@ test("what was decided while an agent was dead, it takes up when it starts, a ro
   expect(await endOf(lab, rollout)).toMatchObject({ state: "completed" });
   expect(await knock(lab, "server-1", 9000)).toBe("refused");
   expect(await knock(lab, "server-1", 80)).toBe("accepted");
-  await waitUntil("the list in the kernel", 20_000, async () => {
+  await waitUntil("the list in the kernel", 60_000, async () => {
     const sets = await execIn(namespace, "ipset", ["save"]);
     return sets.includes("198.51.100.2") && !sets.includes("198.51.100.1");
   });
@@ -127,7 +127,7 @@ test("with control, NATS and Postgres dead, an agent that starts holds what it h
     await isShut(lab, "server-1", 9000, 30_000);
   }
   await execIn(namespace, "ipset", ["flush", listSet("bans", 4)]);
-  await waitUntil("everything as it was", 20_000, async () => (await kernel()) === before);
+  await waitUntil("everything as it was", 60_000, async () => (await kernel()) === before);
 });
 
 test("when they are back, what was mended meanwhile is told, each of it once", async () => {
@@ -139,7 +139,7 @@ test("when they are back, what was mended meanwhile is told, each of it once", a
     (await drifts())
       .slice(driftsBefore)
       .flatMap(({ differences }) => differences.map(({ object }) => object));
-  await waitUntil("the set's drift", 20_000, async () => (await told()).includes(SET));
+  await waitUntil("the set's drift", 60_000, async () => (await told()).includes(SET));
   expect((await told()).sort()).toEqual([...CHAINS, SET]);
   expect((await drifts()).every(({ action }) => action === "repaired")).toBe(true);
 });

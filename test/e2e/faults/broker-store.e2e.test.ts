@@ -51,7 +51,7 @@ async function allIsThere(): Promise<void> {
   const log = await readLog(lab);
   for (const server of SERVERS) {
     const newest = dataOf(log, "AssignmentDecided").findLast((one) => one.server === server);
-    await waitUntil(`the newest envelope of ${server}`, 20_000, async () => {
+    await waitUntil(`the newest envelope of ${server}`, 60_000, async () => {
       const bytes = await broker.newest("KV_desired", `$KV.desired.${server}`);
       const { body } = JSON.parse(Buffer.from(bytes ?? "").toString());
       return JSON.parse(body).generation === newest?.generation;
@@ -59,7 +59,7 @@ async function allIsThere(): Promise<void> {
     expect(await broker.newest("KV_blobs", `$KV.blobs.${newest?.manifest}.0`)).toBeDefined();
   }
   const { rev } = await lab.client.lists.show.query({ list: "bans" });
-  await waitUntil("the newest head of the list", 20_000, async () => {
+  await waitUntil("the newest head of the list", 60_000, async () => {
     const bytes = await broker.newest("KV_lists", "$KV.lists.bans");
     const { body } = JSON.parse(Buffer.from(bytes ?? "").toString());
     return JSON.parse(body).rev === rev;
@@ -70,7 +70,7 @@ async function allIsThere(): Promise<void> {
 async function ban(address: string): Promise<void> {
   await lab.client.lists.change.mutate({ list: "bans", add: [address] });
   for (const { namespace } of lab.fabric.servers) {
-    await waitUntil(`${address} in the kernel`, 20_000, async () =>
+    await waitUntil(`${address} in the kernel`, 60_000, async () =>
       (await execIn(namespace, "ipset", ["save"])).includes(address),
     );
   }

@@ -130,11 +130,11 @@ test("control started before Postgres and NATS are up waits for them; SIGTERM en
 test("with Postgres up and NATS away control takes commands, and is done with them when NATS comes", async () => {
   lab.control.start();
   await lab.postgres.up();
-  await waitUntil("control's answer", 20_000, async () => (await lab.client.lists.ls.query()).length > 0);
+  await waitUntil("control's answer", 60_000, async () => (await lab.client.lists.ls.query()).length > 0);
   await lab.client.lists.change.mutate({ list: "bans", add: ["198.51.100.3"] });
   await lab.nats.up();
   const { namespace } = lab.fabric.host("server-2");
-  await waitUntil("the address in the kernel", 20_000, async () =>
+  await waitUntil("the address in the kernel", 60_000, async () =>
     (await execIn(namespace, "ipset", ["save"])).includes("198.51.100.3"),
   );
   await controlAnswers(lab);

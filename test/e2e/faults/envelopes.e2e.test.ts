@@ -63,7 +63,7 @@ async function putAndWake(bytes: string | Uint8Array) {
   const before = await rejections();
   await broker.put(DESIRED, bytes);
   broker.connection.publish(subjects.wake("server-1"), JSON.stringify({ what: "desired" }));
-  await waitUntil("a rejection", 20_000, async () => (await rejections()).length > before.length);
+  await waitUntil("a rejection", 60_000, async () => (await rejections()).length > before.length);
   return (await rejections()).slice(before.length);
 }
 
@@ -204,7 +204,7 @@ test("a list's head that control didn't sign is refused and reported, and what i
   const before = await rejections();
   await lab.agent("server-1").down();
   lab.agent("server-1").start();
-  await waitUntil("a rejection", 20_000, async () => (await rejections()).length > before.length);
+  await waitUntil("a rejection", 60_000, async () => (await rejections()).length > before.length);
   expect((await rejections()).at(-1)).toMatchObject({ what: "list bans", reason: /unknown key/ });
   expect(await bans()).toContain("198.51.100.4 ");
   await ban("198.51.100.5");

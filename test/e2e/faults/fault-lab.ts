@@ -17,7 +17,7 @@ import { upcast } from "@sluice/proto/events/upcast";
 import { STREAMS } from "@sluice/proto/wire/subjects";
 import { startTestLab, type TestLabOptions } from "../lab.ts";
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 /** A lab whose Postgres and NATS are its own, because they are killed here. */
 export async function startFaultLab(servers: number, more?: TestLabOptions): Promise<Lab> {

@@ -121,7 +121,7 @@ test("through three crashes of Postgres under forty writers, what was acknowledg
 test("after it the kernel holds every address that was acknowledged, and the EVENTS stream is the log", async () => {
   const acknowledged = dataOf(await readLog(lab), "ListChanged").flatMap(({ add }) => add);
   const { namespace } = lab.fabric.host("server-1");
-  await waitUntil("every address in the kernel", 20_000, async () => {
+  await waitUntil("every address in the kernel", 60_000, async () => {
     const saved = new Set((await execIn(namespace, "ipset", ["save"])).split(/\s/));
     return acknowledged.every(({ entry }) => saved.has(entry));
   });

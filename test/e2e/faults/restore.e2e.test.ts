@@ -53,7 +53,7 @@ test("restored from a backup, with NATS gone: every server goes on enforcing wha
   await applyPolicy(lab, doorPolicy(lab, { shut: 9000 }));
   expect(await rollOut(lab, "door", { waves: WAVES })).toMatchObject({ state: "completed" });
   await lab.client.lists.change.mutate({ list: "bans", add: ["198.51.100.2"] });
-  await waitUntil("the second ban", 20_000, async () => (await lists("198.51.100.2")).every(Boolean));
+  await waitUntil("the second ban", 60_000, async () => (await lists("198.51.100.2")).every(Boolean));
 
   await crashControl(lab);
   await lab.nats.down({ crash: true });
