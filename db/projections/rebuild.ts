@@ -54,7 +54,7 @@ export async function rebuild(
   projection: Projection,
   options: RebuildOptions,
 ): Promise<Rebuilt> {
-  const { upcast, batchSize = 1_000, log = silent, signal, onProgress } = options;
+  const { upcast, batchSize = 2_000, log = silent, signal, onProgress } = options;
   const { readStretch: readOn = readStretch } = options;
   const began = performance.now();
   const shadow = shadowOf(database.schema, projection.name);

@@ -1,5 +1,6 @@
 import { queryHistory } from "@sluice/db/history/query";
 import { assignmentTable } from "@sluice/db/schema/assignments";
+import { policyRevisionTable } from "@sluice/db/schema/policies";
 import { rolloutTable } from "@sluice/db/schema/rollouts";
 import type { AuditWhyView, auditWhyInput } from "@sluice/proto/api/audit";
 import { type Problem, SluiceError } from "@sluice/proto/base/errors";
@@ -8,7 +9,7 @@ import { and, asc, eq, gt, lte, sql } from "drizzle-orm";
 import type { z } from "zod";
 import type { Context } from "../context/services.ts";
 import { revisionsUpTo } from "../policies/blame.ts";
-import { type BlamedLine, blameLines, policyLines } from "../policies/blame-lines.ts";
+import { type BlamedLine, blameLines, type PolicyLine, policyLines } from "../policies/blame-lines.ts";
 import { newestAt } from "./at.ts";
 import { likest, readFoundRule } from "./rule-likeness.ts";
 import { serversAt } from "./servers-at.ts";
@@ -38,6 +39,7 @@ export async function auditWhy(
   };
 }
 
+/** The line that is meant is looked for in what was held; the history of that one policy alone is read. */
 async function lineOf(
   ctx: Asking,
   server: string,
@@ -45,13 +47,11 @@ async function lineOf(
   rule: string,
 ): Promise<Assigned & { line: BlamedLine }> {
   const found = readFoundRule(rule);
-  const all = [];
-  for (const { policy, revision } of held) {
-    const lines = blameLines(await revisionsUpTo(ctx, policy, revision));
-    const { over, lines: its } = likest(found, policy, lines);
-    for (const line of lines)
-      if (its.some((one) => one.line === line.line)) all.push({ policy, revision, line, over });
-  }
+  const texts = await Promise.all(held.map(async (one) => ({ ...one, ...(await revisionOf(ctx, one)) })));
+  const all = texts.flatMap(({ policy, revision, text }) => {
+    const { over, lines } = likest(found, policy, policyLines(text));
+    return lines.map((line) => ({ policy, revision, line, over }));
+  });
   const least = Math.min(...all.map(({ over }) => over));
   const [meant, ...others] = all.filter(({ over }) => over === least);
   if (meant === undefined) {
@@ -63,21 +63,35 @@ async function lineOf(
       cure: "write it as the policy does, or with its chain as iptables-save prints it; sluice explain says whose rules a packet meets",
     });
   }
-  if (others.length === 0) return meant;
-  throw new SluiceError("REFUSED", `several lines are equally like this rule`, {
-    cure: "write it with its chain, as iptables-save prints it: -A SL-POLICY-CHAIN …",
-    problems: [meant, ...others].map(problemOf),
-  });
+  if (others.length > 0) {
+    throw new SluiceError("REFUSED", `several lines are equally like this rule`, {
+      cure: "write it with its chain, as iptables-save prints it: -A SL-POLICY-CHAIN …",
+      problems: [meant, ...others].map(problemOf),
+    });
+  }
+  const { policy, revision } = meant;
+  const blamed = blameLines(await revisionsUpTo(ctx, policy, revision));
+  const line = blamed.find((one) => one.line === meant.line.line);
+  if (line === undefined) throw new SluiceError("INTERNAL", `${policy}@${revision} has lost a line`);
+  return { policy, revision, line };
 }
 
-function problemOf({ policy, revision, line }: Assigned & { line: BlamedLine }): Problem {
+async function revisionOf({ database }: Asking, { policy, revision }: Assigned) {
+  const [row] = await database.db
+    .select()
+    .from(policyRevisionTable)
+    .where(and(eq(policyRevisionTable.policy, policy), eq(policyRevisionTable.revision, revision)));
+  if (row === undefined) throw new SluiceError("NOT_FOUND", `there is no revision ${revision} of ${policy}`);
+  return row;
+}
+
+function problemOf({ policy, revision, line }: Assigned & { line: PolicyLine }): Problem {
   const place = { file: `${policy}@${revision}`, line: line.line, column: 1 };
   return { message: line.text.trim(), place };
 }
 
 async function revisedIn(ctx: Asking, policy: string, revision: number): Promise<Cause> {
-  const [row] = (await revisionsUpTo(ctx, policy, revision)).slice(-1);
-  const { at = "", actor = "", reason = "" } = row ?? {};
+  const { at, actor, reason } = await revisionOf(ctx, { policy, revision });
   const seq = await seqOf(ctx, { policy }, "PolicyRevised", at, (data) => data.revision === revision);
   return { seq, at, actor, reason };
 }
