@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,9 +7,11 @@ import { promisify } from "node:util";
 import { archivesTold } from "@sluice/control/audit/archived-files";
 import { checkBundle } from "@sluice/control/audit/check-bundle";
 import { keptClaims } from "@sluice/control/audit/claims";
+import { staysForEver } from "@sluice/control/audit/kept";
 import { openArchives } from "@sluice/control/start/from-archives";
-import type { Database } from "@sluice/db/connect";
+import { connect, type Database } from "@sluice/db/connect";
 import { verify } from "@sluice/db/log/verify";
+import { migrate } from "@sluice/db/migrate";
 import { control } from "@sluice/db/projections/control";
 import { past } from "@sluice/db/projections/past";
 import type { Projection } from "@sluice/db/projections/projection";
@@ -20,10 +22,12 @@ import { waitUntil } from "@sluice/infra/process/wait-until";
 import type { ArchiveView } from "@sluice/proto/api/archive";
 import type { AuditBundleInput, Finding } from "@sluice/proto/api/proof";
 import type { KeySet } from "@sluice/proto/base/sign";
+import { EVENT_TYPES } from "@sluice/proto/events/event";
 import { feedMessage } from "@sluice/proto/events/feed";
 import { upcast } from "@sluice/proto/events/upcast";
+import { keptDigest } from "@sluice/proto/wire/archive";
 import { bundleEvent, bundleHeader } from "@sluice/proto/wire/bundle";
-import { getTableName } from "drizzle-orm";
+import { getTableName, sql as statement } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openSluice } from "../cli/sluice.ts";
 import { tamper, tampered } from "../db/tampering.ts";
@@ -258,6 +262,43 @@ describe("what is archived", () => {
     );
     await expect(sql`delete from archived`).rejects.toThrow("told by an event");
     await expect(sql`truncate events`).rejects.toThrow("never changed");
+    for (const type of [...EVENT_TYPES, "ServerPainted"]) {
+      const [row] = await sql<{ may: boolean }[]>`select may_go(${type}) as may`;
+      expect(row?.may, type).toBe(!staysForEver(type));
+    }
+  });
+
+  test("isn't more for who has the service's login: an archive that control didn't sign is found, and lets nothing go that stays for ever", async () => {
+    await using database = await world.connect();
+    const role = `service_${randomUUID().replaceAll("-", "")}`;
+    await database.sql.unsafe(`create role ${role} login password 'secret'`);
+    await migrate(database, { serviceRole: role });
+    const url = Object.assign(new URL(postgres.url), { username: role, password: "secret" });
+    const undo = new Error("undo");
+    const service = await connect(url.href, { schema: database.schema });
+    const made = service.db.transaction(async (tx) => {
+      const last = (await verified()).head.seq;
+      const shadow = `create temp table archived as select true as one, 1::bigint as event_seq, ${last}::bigint as up_to,
+        '{}'::bigint[] as kept, 0::bigint as dropped_to`;
+      await tx.execute(statement.raw(shadow));
+      const said = `'{"data":{"to":${to + 1},"keptDigest":"${keptDigest([])}"},"keys":{},"meta":{"at":"","correlation":"","actor":"","reason":""},
+        "id":"","stream":"log","streamVersion":2,"type":"LogArchived","schemaVersion":1}'`;
+      await tx.execute(
+        statement.raw(`insert into events (seq, stream, stream_version, id, type, schema_version, body, prev_hash, hash, at, correlation)
+          values (${last + 1}, 'log', 2, '${randomUUID()}', 'LogArchived', 1, ${said}, '', '', now(), '')`),
+      );
+      await tx.execute(
+        statement.raw(`update ${database.schema}.archived
+          set event_seq = ${last + 1}, up_to = ${to + 1}, kept = '{}', dropped_to = 0`),
+      );
+      await tx.execute(statement.raw("select * from drop_archived(100000::bigint)"));
+      throw undo;
+    });
+    await expect(made).rejects.toMatchObject({
+      cause: { message: expect.stringContaining("never changed") },
+    });
+    await service.close();
+    await database.sql.unsafe(`drop owned by ${role}; drop role ${role}`);
   });
 
   test("is found by who asks for the past, with the files that have the rest", async () => {

@@ -52,6 +52,11 @@ const STAY: Readonly<Record<EventType, Stay>> = {
   ActorErased: "always",
 };
 
+/** The database lets no event of such a type go, whatever is archived (migrations/0161-what-may-go.sql). */
+export function staysForEver(type: string): boolean {
+  return !isEventType(type) || STAY[type] === "always";
+}
+
 const ENDS: ReadonlySet<EventType> = new Set(["PlanFinished", "RolloutCompleted", "RolloutHalted"]);
 
 /** Of these the data is looked at, of all others the type. */
@@ -124,13 +129,10 @@ export function createKeeper(): Keeper {
       const stream = streamNamed(name);
       stream.last = seq;
       if (whole !== undefined) stream.generations = follow(stream.generations, seq, whole);
-      if (!isEventType(type)) {
-        stream.always.push(seq); // a later version may know what it is for
-        return;
-      }
+      if (staysForEver(type)) stream.always.push(seq);
+      if (!isEventType(type)) return; // a later version may know what it is for
       if (ENDS.has(type)) stream.isOver = true;
       const stay = STAY[type];
-      if (stay === "always") stream.always.push(seq);
       if (stay === "newest") stream.newest.set(type, seq);
       if (stay === "until over") stream.untilOver.push(seq);
     },
