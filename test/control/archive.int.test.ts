@@ -8,6 +8,8 @@ import { archivesTold } from "@sluice/control/audit/archived-files";
 import { checkBundle } from "@sluice/control/audit/check-bundle";
 import { keptClaims } from "@sluice/control/audit/claims";
 import { staysForEver } from "@sluice/control/audit/kept";
+import { KeyedQueue } from "@sluice/control/context/keyed-queue";
+import { ListBooks } from "@sluice/control/lists/books";
 import { openArchives } from "@sluice/control/start/from-archives";
 import { connect, type Database } from "@sluice/db/connect";
 import { verify } from "@sluice/db/log/verify";
@@ -57,6 +59,7 @@ beforeAll(async () => {
   await rollOut(1);
   thenAt = world.clock.now().toISOString();
   await world.client.lists.create.mutate({ list: "bans" });
+  await bookOf("bans");
   for (let n = 1; n <= 5; n += 1)
     await world.client.lists.change.mutate({ list: "bans", add: [`203.0.113.${n}`] });
   const { plan } = await world.client.plans.request.mutate({ of: { policy: "a" } });
@@ -70,6 +73,15 @@ afterAll(async () => {
   await postgres?.stop();
   await rm(folder, { recursive: true, force: true });
 });
+
+/** As another control process has it, which looks at it now and then. */
+const books = new ListBooks();
+async function bookOf(list: string): Promise<{ rev: number; version: number; entries: number }> {
+  await using database = await world.connect();
+  return await books.use({ database, queue: new KeyedQueue(), epoch: 1 }, list, ({ state, version }) => ({
+    ...{ rev: state.rev, version, entries: state.entries.size },
+  }));
+}
 
 async function rollOut(generation: number): Promise<void> {
   const { rollout } = await world.client.rollouts.start.mutate({ policy: "a", reason: "make it so" });
@@ -156,6 +168,10 @@ describe("what is archived", () => {
       files: [{ from: 1, to, file: file.digest, hash: file.hash }],
     });
     expect(events).toBeGreaterThan(to);
+  });
+
+  test("is no gap for a control that read on before it: it opens its book of a list anew", async () => {
+    expect(await bookOf("bans")).toEqual({ rev: 5, version: 6, entries: 5 });
   });
 
   test("leaves a fleet that goes on: rollouts, lists, plans, drift, and a control that starts anew", async () => {
