@@ -51,10 +51,12 @@ export function decideUninstalled(
     events.unshift({ type: "ServerReverted", data: undone });
   }
   if (assignedTo(state).length === 0 && newest.outcome === "confirmed") return events;
+  const nothing = decideAssignment(state, { assigned: [], ...empty, epoch, cause: "revert" });
+  if (nothing.length === 0) return events; // it is told so already, and may have undone it
   const generation = newest.generation + 1;
   return [
     ...events,
-    ...decideAssignment(state, { assigned: [], ...empty, epoch, cause: "revert" }),
+    ...nothing,
     { type: "ServerConfirmed", data: { server, generation, manifest: empty.manifest } },
   ];
 }

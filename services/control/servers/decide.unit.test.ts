@@ -111,3 +111,23 @@ test("a policy is meant for servers it names, and for those with all of its labe
   expect(targets(["s2"], { role: "web", site: "b" })).toBe(false);
   expect(targets([], {})).toBe(false);
 });
+
+test("who is told to hold nothing, and undid even that, isn't said to have confirmed it by an uninstall", () => {
+  const undone: SluiceEvent[] = [
+    ...[ADDED, ENROLLED],
+    {
+      type: "AssignmentDecided",
+      data: { ...DECIDED, assigned: [], manifest: GONE.empty.manifest, rollout: undefined },
+    },
+    {
+      type: "ServerReverted",
+      data: {
+        server: "s1",
+        generation: 1,
+        manifest: GONE.empty.manifest,
+        refusal: { step: "confirm", reason: "r" },
+      },
+    },
+  ];
+  expect(decideUninstalled(given(serverEntity, undone), GONE)).toMatchObject([{ type: "ServerUninstalled" }]);
+});
