@@ -1,11 +1,8 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
-/**
- * Two files at a time for each core: a test mostly waits, for a kernel, a broker or a deadline. (vitest's own choice is
- * one file fewer than cores: on two cores one after the other.)
- */
-const maxWorkers = 2 * availableParallelism();
+/** As many files at a time as cores: half of a test is waiting. (vitest's own choice is one less: on two cores one.) */
+const maxWorkers = availableParallelism();
 
 function project(name: string, timeoutMs: number, more: { isolate?: boolean } = {}) {
   return {
