@@ -7,16 +7,7 @@ import { BUCKETS, directGetSubject, STREAMS, subjects } from "./subjects.ts";
  */
 export function agentPermissions(server: string): { publish: string[]; subscribe: string[] } {
   return {
-    publish: [
-      directGetSubject(BUCKETS.desired, server),
-      directGetSubject(BUCKETS.plans, `${server}.*`),
-      directGetSubject(BUCKETS.lists, "*"),
-      directGetSubject(BUCKETS.blobs, "*.*"),
-      subjects.report(server),
-      subjects.pulse(server),
-      subjects.hits(server),
-      subjects.confirm(server),
-    ],
+    publish: [...agentAsks(server), subjects.pulse(server), subjects.hits(server), subjects.confirm(server)],
     subscribe: [
       `${inboxPrefix(server)}.>`,
       subjects.wake(server),
@@ -25,6 +16,21 @@ export function agentPermissions(server: string): { publish: string[]; subscribe
       subjects.control,
     ],
   };
+}
+
+/** What agents ask of streams, of any agent; all else that they say is heard by control alone. */
+export const AGENTS_ASK = agentAsks("*");
+/** What agents hear of what is said into a stream. */
+export const AGENTS_HEAR = [subjects.list("*")];
+
+function agentAsks(server: string): string[] {
+  return [
+    directGetSubject(BUCKETS.desired, server),
+    directGetSubject(BUCKETS.plans, `${server}.*`),
+    directGetSubject(BUCKETS.lists, "*"),
+    directGetSubject(BUCKETS.blobs, "*.*"),
+    subjects.report(server),
+  ];
 }
 
 /** Where the replies to one login's requests go: no other may listen there. */

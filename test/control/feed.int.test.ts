@@ -123,7 +123,10 @@ test("a broker that came back empty has the reader's place again, as control saw
 
 /** Once its consumer is there again. */
 async function readByThePageSoon(view: AddReaderView): Promise<number[]> {
-  const user = jwtAuthenticator(authority.controlJwt, new TextEncoder().encode(authority.controlSeed));
+  const user = jwtAuthenticator(
+    authority.control.streamsJwt,
+    new TextEncoder().encode(authority.control.seed),
+  );
   const connection = await connectNats({ servers: [nats.url], authenticator: user });
   const manager = await jetstreamManager(connection);
   await waitUntil(`the consumer ${view.consumer}`, PATIENCE_MS, async () => {

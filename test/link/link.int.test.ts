@@ -2,7 +2,7 @@ import { createPrivateKey, randomUUID, sign } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { jetstreamManager } from "@nats-io/jetstream";
+import { jetstreamManager, type StreamState } from "@nats-io/jetstream";
 import { createUser } from "@nats-io/nkeys";
 import { connect, jwtAuthenticator } from "@nats-io/transport-node";
 import { createAgentLink } from "@sluice/agents/link/agent-link";
@@ -213,12 +213,9 @@ test("checkpoints are kept in a stream of their own, whose newest is found, and 
   const put = [1, 2].map((seq) => signMessage(control, "checkpoint", { seq }));
   for (const [n, message] of put.entries()) await link.putCheckpoint(`1-${n}`, message);
   expect(JSON.parse((await link.lastCheckpoint()) ?? "")).toEqual(put[1]);
-  const user = jwtAuthenticator(authority.controlJwt, new TextEncoder().encode(authority.controlSeed));
-  const connection = await connect({ servers: [nats.url], authenticator: user });
-  const manager = await jetstreamManager(connection);
-  await expect(manager.streams.purge("CHECKPOINTS")).rejects.toThrow("not permitted");
-  await expect(manager.streams.deleteMessage("CHECKPOINTS", 1)).rejects.toThrow("not permitted");
-  await connection.close();
+  await using looking = await lookIntoStreams();
+  await expect(looking.manager.streams.purge("CHECKPOINTS")).rejects.toThrow("not permitted");
+  await expect(looking.manager.streams.deleteMessage("CHECKPOINTS", 1)).rejects.toThrow("not permitted");
 });
 
 test("a report signed by another server's key is dropped", async () => {
@@ -321,7 +318,10 @@ test("a confirm is asked over a new connection and control's no comes back with 
 test("an ask is answered by the agent, and one that is away is named", async () => {
   await agentOf(await identityOf("asked"), { onAsk: async () => ({ ok: false, reason: "busy" }) });
   expect(await link.ask("asked", { what: "status" }, 2_000)).toEqual({ ok: false, reason: "busy" });
-  expect(await link.ask("nobody", { what: "status" }, 500)).toMatchObject({ ok: false });
+  expect(await link.ask("nobody", { what: "status" }, 500)).toMatchObject({
+    ok: false,
+    reason: expect.stringContaining("no responders"),
+  });
 });
 
 test("an agent's login can't read another server's key, hear another's wakes or make a consumer", async () => {
@@ -364,38 +364,80 @@ test("counts of rules reach control signed by their server's key, and no other s
   expect(counted).toHaveLength(1);
 });
 
-test("streams that somebody took away with an agent's login are there again, and everything goes on", async () => {
+test("an agent's answers stay among agents, whatever they are asked to go to: no command to the broker, nothing in a stream", async () => {
   const identity = await identityOf("robber");
-  const agent = await agentOf(identity);
+  await link.putDesired(envelope("robber", 1));
+  const before = await streamStates();
   const connection = await connect({
     servers: identity.nats.urls,
     inboxPrefix: "_INBOX_robber",
     authenticator: jwtAuthenticator(identity.nats.jwt ?? "", new TextEncoder().encode(identity.natsSeed)),
   });
-  // the broker's answer "not there" is an empty request to its own API
-  const asked = `KV_${BUCKETS.desired}`;
-  for (const name of [...STREAM_NAMES.filter((one) => one !== asked), asked]) {
-    const reply = `$JS.API.STREAM.DELETE.${name}`;
-    connection.publish(directGetSubject(BUCKETS.desired, "robber"), "", { reply });
+  const { desired, plans, lists, blobs } = BUCKETS;
+  const asks = [
+    directGetSubject(desired, "robber"),
+    // the broker's answer "not there" is an empty request to its own API
+    directGetSubject(plans, "robber.none"),
+    directGetSubject(lists, "none"),
+    directGetSubject(blobs, "none.0"),
+  ];
+  const targets = [
+    ...STREAM_NAMES.flatMap((name) => ["PURGE", "DELETE"].map((verb) => `$JS.API.STREAM.${verb}.${name}`)),
+    "$JS.API.CONSUMER.DELETE.REPORTS.control",
+    ...[subjects.event("Forged"), subjects.checkpoint, subjects.list("bans"), subjects.report("victim")],
+    ...[subjects.report("robber"), directGetSubject(desired, "victim"), "$KV.desired.victim"],
+  ];
+  for (const reply of targets) {
+    for (const ask of asks) connection.publish(ask, "", { reply });
   }
-  await connection.drain();
-  const user = jwtAuthenticator(authority.controlJwt, new TextEncoder().encode(authority.controlSeed));
-  const looking = await connect({ servers: [nats.url], authenticator: user });
-  const manager = await jetstreamManager(looking);
-  await vi.waitFor(
-    async () => {
-      for await (const name of manager.streams.names()) expect(name).toBe("gone");
-    },
-    { timeout: 20_000 },
-  );
-  await looking.close();
+  await connection.flush();
+  // answered after all of the above
+  for (const ask of asks) await connection.request(ask, "", { timeout: 10_000 });
+  expect(await streamStates()).toEqual(before);
+  connection.publish(subjects.report("robber"), "nonsense", { reply: "$JS.API.STREAM.DELETE.EVENTS" });
+  connection.publish(subjects.report("robber"), "nonsense", { reply: subjects.event("Forged") });
+  await connection.request(subjects.report("robber"), "nonsense", { timeout: 10_000 });
+  const reported = (before.REPORTS?.last_seq ?? 0) + 3;
+  expect(await streamStates()).toEqual({
+    ...before,
+    REPORTS: { last_seq: reported, messages: reported, consumer_count: 1 },
+  });
+  await connection.close();
+});
+
+/** How far each stream is, and what is in it. */
+async function streamStates() {
+  await using looking = await lookIntoStreams();
+  const states: Record<string, Pick<StreamState, "last_seq" | "messages" | "consumer_count">> = {};
+  for await (const { config, state } of looking.manager.streams.list()) {
+    const { last_seq, messages, consumer_count } = state;
+    states[config.name] = { last_seq, messages, consumer_count };
+  }
+  return states;
+}
+
+test("streams that somebody took away are there again, and everything goes on", async () => {
+  const agent = await agentOf(await identityOf("robbed"));
+  {
+    await using looking = await lookIntoStreams();
+    for (const name of STREAM_NAMES) await looking.manager.streams.delete(name);
+  }
   const filled = connections;
   await link.mend();
   expect(connections).toBe(filled + 1);
   expect(await link.lastEvent()).toBe(0);
-  await link.putDesired(envelope("robber", 1));
+  await link.putDesired(envelope("robbed", 1));
   expect(await agent.fetchDesired()).toMatchObject({ ok: true, value: { generation: 1 } });
   await agent.report({ kind: "resumed" });
-  const mine = () => reports.filter(({ server }) => server === "robber");
+  const mine = () => reports.filter(({ server }) => server === "robbed");
   await vi.waitFor(() => expect(mine()).toHaveLength(1), { timeout: 20_000 });
 });
+
+/** A login where the streams are, as control has one. */
+async function lookIntoStreams() {
+  const { seed, streamsJwt } = authority.control;
+  const authenticator = jwtAuthenticator(streamsJwt, new TextEncoder().encode(seed));
+  const connection = await connect({ servers: [nats.url], authenticator });
+  const manager = await jetstreamManager(connection);
+  return { manager, [Symbol.asyncDispose]: () => connection.close() };
+}

@@ -33,7 +33,10 @@ beforeAll(async () => {
       onConfirm: async () => ({ ok: false, reason: "nobody is asked" }),
     },
   );
-  const user = jwtAuthenticator(authority.controlJwt, new TextEncoder().encode(authority.controlSeed));
+  const user = jwtAuthenticator(
+    authority.control.streamsJwt,
+    new TextEncoder().encode(authority.control.seed),
+  );
   control = await connect({ servers: [nats.url], authenticator: user });
   open.push(control);
   for (let seq = 1; seq <= EVENTS; seq += 1)

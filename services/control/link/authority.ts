@@ -1,30 +1,36 @@
 import { type Account, Algorithms, encodeAccount, encodeOperator, encodeUser, fmtCreds } from "@nats-io/jwt";
 import { createAccount, createOperator, createUser, fromSeed, type KeyPair } from "@nats-io/nkeys";
-import { SluiceError } from "@sluice/proto/base/errors";
-import { agentPermissions, READER_ASKS, readerPermissions } from "@sluice/proto/wire/permissions";
+import {
+  AGENTS_ASK,
+  AGENTS_HEAR,
+  agentPermissions,
+  READER_ASKS,
+  readerPermissions,
+} from "@sluice/proto/wire/permissions";
 import { z } from "zod";
 
+const account = z.strictObject({ seed: z.string(), jwt: z.string(), key: z.string() });
+
 /**
- * The authority over NATS logins (operator mode): one operator, one account for Sluice, one for the feed's readers, one
- * for the server's own system use. Control signs a user JWT per agent and per reader; nats-server needs only the public
- * half and never changes for a new one. Seeds are secrets: they live in control's state folder (mode 0600) and nowhere
- * else.
+ * The authority over NATS logins (operator mode): one operator, an account for the streams, one for agents, one for the
+ * feed's readers, one for the server's own system use. Control signs a user JWT per agent and per reader; nats-server
+ * needs only the public half and never changes for a new one. Seeds are secrets: they live in control's state folder
+ * (mode 0600) and nowhere else.
  *
- * Readers have an account of their own because a broker answers to whatever subject it is asked to answer to: in
- * Sluice's account a reader could have its events delivered into the EVENTS stream, or into what an agent listens to.
+ * Only control logs in where the streams are, because a broker answers to whatever subject it is asked to answer to: there,
+ * an answer to an agent or a reader could be put into a stream, or be a command to the broker itself. Agents and readers
+ * have accounts without JetStream, into which what they may ask and hear is imported; an answer stays in there.
  */
 export const authority = z.strictObject({
   operatorSeed: z.string(),
-  accountSeed: z.string(),
-  controlSeed: z.string(),
   operatorJwt: z.string(),
-  accountJwt: z.string(),
-  accountKey: z.string(),
-  /** absent where it was made before the feed had readers */
-  readers: z.strictObject({ seed: z.string(), jwt: z.string(), key: z.string() }).optional(),
   systemJwt: z.string(),
   systemKey: z.string(),
-  controlJwt: z.string(),
+  streams: account,
+  agents: account,
+  readers: account,
+  /** one key, and a login with it in either account */
+  control: z.strictObject({ seed: z.string(), streamsJwt: z.string(), agentsJwt: z.string() }),
 });
 export type Authority = z.infer<typeof authority>;
 
@@ -47,43 +53,60 @@ const JETSTREAM = {
   consumer: UNLIMITED,
 };
 
+/** Imported for no login: else the broker answers for an account itself that it has no JetStream. */
+const API_INFO = "$JS.API.INFO";
+
 export async function createAuthority(): Promise<Authority> {
   const operator = createOperator();
   const system = createAccount();
-  const account = createAccount();
+  const streams = createAccount();
+  const agents = createAccount();
   const readers = createAccount();
   const control = createUser();
   const systemKey = system.getPublicKey();
-  const accountKey = account.getPublicKey();
   const encode = (name: string, key: KeyPair, content: Partial<Account>) =>
     encodeAccount(name, key, content, { ...ENCODING, signer: operator });
-  const asked = [...READER_ASKS, "$JS.API.INFO"].map((subject) => ({
-    name: subject,
-    subject,
-    type: "service" as const,
-  }));
+  const keep = async (name: string, key: KeyPair, content: Partial<Account>) => ({
+    seed: seedOf(key),
+    jwt: await encode(name, key, content),
+    key: key.getPublicKey(),
+  });
+  const ofStreams = <T>(one: T) => ({ ...one, account: streams.getPublicKey() });
+  const byAgents = AGENTS_ASK.map(service);
+  const heard = AGENTS_HEAR.map(stream);
+  const byReaders = [...READER_ASKS, API_INFO].map(service);
   return {
     operatorSeed: seedOf(operator),
-    accountSeed: seedOf(account),
-    controlSeed: seedOf(control),
     operatorJwt: await encodeOperator("sluice", operator, { system_account: systemKey }, ENCODING),
-    accountJwt: await encode("sluice", account, {
-      limits: { ...CONNECTIONS, ...JETSTREAM },
-      exports: asked.map((one) => ({ ...one, response_type: "Stream" as const })),
-    }),
-    accountKey,
-    readers: {
-      seed: seedOf(readers),
-      jwt: await encode("readers", readers, {
-        limits: CONNECTIONS,
-        imports: asked.map((one) => ({ ...one, account: accountKey })),
-      }),
-      key: readers.getPublicKey(),
-    },
     systemJwt: await encode("SYS", system, {}),
     systemKey,
-    controlJwt: await encodeUser("control", control, account, {}, ENCODING),
+    streams: await keep("streams", streams, {
+      limits: { ...CONNECTIONS, ...JETSTREAM },
+      exports: [
+        ...byReaders.map((one) => ({ ...one, response_type: "Stream" as const })),
+        ...byAgents,
+        ...heard,
+      ],
+    }),
+    agents: await keep("agents", agents, {
+      limits: CONNECTIONS,
+      imports: [...byAgents, service(API_INFO), ...heard].map(ofStreams),
+    }),
+    readers: await keep("readers", readers, { limits: CONNECTIONS, imports: byReaders.map(ofStreams) }),
+    control: {
+      seed: seedOf(control),
+      streamsJwt: await encodeUser("control", control, streams, {}, ENCODING),
+      agentsJwt: await encodeUser("control", control, agents, {}, ENCODING),
+    },
   };
+}
+
+function service(subject: string) {
+  return { name: subject, subject, type: "service" as const };
+}
+
+function stream(subject: string) {
+  return { name: subject, subject, type: "stream" as const };
 }
 
 /** The lines that make a nats-server trust this authority; the listen address and the store are the caller's. */
@@ -93,8 +116,7 @@ export function natsServerConfig(of: Authority): string {
     `system_account: ${of.systemKey}`,
     "resolver: MEMORY",
     "resolver_preload: {",
-    `  ${of.accountKey}: ${of.accountJwt}`,
-    ...(of.readers === undefined ? [] : [`  ${of.readers.key}: ${of.readers.jwt}`]),
+    ...[of.streams, of.agents, of.readers].map(({ key, jwt }) => `  ${key}: ${jwt}`),
     `  ${of.systemKey}: ${of.systemJwt}`,
     "}",
     "",
@@ -107,7 +129,7 @@ export async function agentJwt(of: Authority, server: string, natsKey: string): 
   return await encodeUser(
     server,
     natsKey,
-    fromSeed(new TextEncoder().encode(of.accountSeed)),
+    fromSeed(new TextEncoder().encode(of.agents.seed)),
     { pub: { allow: publish }, sub: { allow: subscribe }, resp: { max: 1, ttl: 0 } },
     ENCODING,
   );
@@ -115,11 +137,6 @@ export async function agentJwt(of: Authority, server: string, natsKey: string): 
 
 /** A credentials file that is good for reading one consumer of the feed, and nothing else. It is kept nowhere. */
 export async function readerCredentials({ readers }: Authority, consumer: string): Promise<string> {
-  if (readers === undefined) {
-    throw new SluiceError("REFUSED", "control's authority over NATS logins has no account for readers", {
-      cure: "it was made by an older version: make it anew, and enrol the servers again",
-    });
-  }
   const { publish, subscribe } = readerPermissions(consumer);
   const user = createUser();
   const jwt = await encodeUser(

@@ -36,35 +36,45 @@ export type ControlLink = LinkOut & {
 /**
  * NATS for control: see LinkOut and LinkIn for what it promises. After every reconnection the streams, buckets
  * and the consumer of reports are made again where they are missing, before anything else is put.
+ *
+ * What has to do with streams goes over one connection, what control and agents say to each other over another: see
+ * `authority` for why they are in different accounts.
  */
 export async function createControlLink(options: ControlLinkOptions, linkIn: LinkIn): Promise<ControlLink> {
   const { signingKey, log } = options;
   const stop = new AbortController();
-  const connection = await connectNats(options.login);
-  const manager = await patiently(() => jetstreamManager(connection), stop.signal);
-  const client = jetstream(connection);
-  let buckets = await patiently(() => prepare(connection, manager), stop.signal);
+  const { streams, agents } = await connectNats(options.login);
+  const connections = [...new Set([streams, agents])];
+  const manager = await patiently(() => jetstreamManager(streams), stop.signal);
+  const client = jetstream(streams);
+  let buckets = await patiently(() => prepare(streams, manager), stop.signal);
+  const away = new Set<NatsConnection>();
   let up = true;
 
   async function renew(): Promise<void> {
-    buckets = await patiently(() => prepare(connection, manager), stop.signal);
-    up = true;
+    buckets = await patiently(() => prepare(streams, manager), stop.signal);
+    up = away.size === 0;
     linkIn.onConnected();
   }
 
-  const watching = watchStatus(connection, {
-    lost: () => {
-      up = false;
-    },
-    back: () => {
-      renew().catch((error) => log.warn({ error: messageOf(error) }, "NATS could not be prepared again"));
-    },
-  });
-  connection.subscribe(subjects.allPulses, { callback: (_error, message) => onPulse(message, linkIn) });
-  connection.subscribe(subjects.allHits, {
+  const watching = connections.map((connection) =>
+    watchStatus(connection, {
+      lost: () => {
+        away.add(connection);
+        up = false;
+      },
+      back: () => {
+        away.delete(connection);
+        if (away.size > 0) return;
+        renew().catch((error) => log.warn({ error: messageOf(error) }, "NATS could not be prepared again"));
+      },
+    }),
+  );
+  agents.subscribe(subjects.allPulses, { callback: (_error, message) => onPulse(message, linkIn) });
+  agents.subscribe(subjects.allHits, {
     callback: (_error, message) => void onHits(message, linkIn, log),
   });
-  connection.subscribe(subjects.allConfirms, {
+  agents.subscribe(subjects.allConfirms, {
     callback: (_error, message) => void onConfirm(message, linkIn, log),
   });
   const reports = await patiently(() => consumeReports(client, linkIn, log), stop.signal);
@@ -77,11 +87,11 @@ export async function createControlLink(options: ControlLinkOptions, linkIn: Lin
     return JSON.stringify(signMessage(signingKey, domain, value));
   }
   function wakeUp(server: string, wake: Wake): void {
-    connection.publish(subjects.wake(server), JSON.stringify(wake));
+    agents.publish(subjects.wake(server), JSON.stringify(wake));
   }
 
   return {
-    connected: () => up && !connection.isClosed(),
+    connected: () => up && !connections.some((connection) => connection.isClosed()),
 
     async mend() {
       const missing = up ? await missingStreams(manager) : [];
@@ -141,22 +151,22 @@ export async function createControlLink(options: ControlLinkOptions, linkIn: Lin
     dropReader: async (consumer) => up && (await dropReader(manager, consumer)),
 
     async tellCheckpoint(message) {
-      if (up) connection.publish(subjects.control, JSON.stringify(message));
+      if (up) agents.publish(subjects.control, JSON.stringify(message));
     },
 
     async ask(server, ask, timeoutMs) {
-      return await request(connection, server, JSON.stringify(ask), timeoutMs);
+      return await request(agents, server, JSON.stringify(ask), timeoutMs);
     },
 
     async pulse(value) {
-      if (up) connection.publish(subjects.control, sign("pulse", value));
+      if (up) agents.publish(subjects.control, sign("pulse", value));
     },
 
     async close() {
       stop.abort(new SluiceError("UNAVAILABLE", "control is stopping"));
       await reports.close().catch(() => undefined);
-      await connection.close();
-      await watching;
+      for (const connection of connections) await connection.close();
+      await Promise.all(watching);
     },
   };
 }

@@ -1,5 +1,6 @@
 import { mkdir, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { SluiceError } from "@sluice/proto/base/errors";
 import { createSigningKey, type SigningKey } from "@sluice/proto/base/sign";
 import { z } from "zod";
 import { type Authority, authority } from "../link/authority.ts";
@@ -27,7 +28,12 @@ export async function keepSigningKey(stateDir: string): Promise<SigningKey> {
 /** The authority over NATS logins, `authority.json`; absent where the broker takes plain connections. */
 export async function readAuthority(stateDir: string): Promise<Authority | undefined> {
   const stored = await readJson(join(stateDir, "authority.json"));
-  return stored === undefined ? undefined : authority.parse(stored);
+  if (stored === undefined) return undefined;
+  const parsed = authority.safeParse(stored);
+  if (parsed.success) return parsed.data;
+  throw new SluiceError("INVALID", "authority.json in the state folder is none of this version", {
+    cure: "make the authority over NATS logins anew, give nats-server its configuration, and enrol the servers again",
+  });
 }
 
 async function readJson(path: string): Promise<unknown> {

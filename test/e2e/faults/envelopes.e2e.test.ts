@@ -62,7 +62,7 @@ async function rejections(): Promise<{ server: string; what: string; reason: str
 async function putAndWake(bytes: string | Uint8Array) {
   const before = await rejections();
   await broker.put(DESIRED, bytes);
-  broker.connection.publish(subjects.wake("server-1"), JSON.stringify({ what: "desired" }));
+  broker.say(subjects.wake("server-1"), JSON.stringify({ what: "desired" }));
   await waitUntil("a rejection", 60_000, async () => (await rejections()).length > before.length);
   return (await rejections()).slice(before.length);
 }

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
-import { connect, jwtAuthenticator, type NatsConnection } from "@nats-io/transport-node";
+import { connect, jwtAuthenticator } from "@nats-io/transport-node";
 import { authority } from "@sluice/control/link/authority";
 import { connect as connectPostgres } from "@sluice/db/connect";
 import { readAll } from "@sluice/db/log/read";
@@ -41,8 +41,9 @@ export async function controlAnswers(lab: Lab): Promise<void> {
 }
 
 export interface BrokerView extends AsyncDisposable {
-  readonly connection: NatsConnection;
   readonly manager: JetStreamManager;
+  /** Says something to agents. */
+  say(subject: string, text: string): void;
   /** Puts bytes under a key of a bucket, or on any other stream's subject. */
   put(subject: string, bytes: string | Uint8Array): Promise<void>;
   /** The newest message of a subject; undefined where there is none. */
@@ -51,7 +52,7 @@ export interface BrokerView extends AsyncDisposable {
   events(): Promise<{ seq: number; event: { seq: number; id: string; type: string } }[]>;
 }
 
-/** The lab's broker as control sees it: with control's own login, from outside of the namespaces. */
+/** The lab's broker as control sees it: with control's own logins, from outside of the namespaces. */
 export async function lookIntoBroker(lab: Lab): Promise<BrokerView> {
   await using stack = new AsyncDisposableStack();
   const login = authority.parse(
@@ -68,17 +69,23 @@ export async function lookIntoBroker(lab: Lab): Promise<BrokerView> {
     }),
   );
   const { port } = stack.use(await relayTcpToUnix({ listenPort: 0, socketPath }));
-  const connection = await connect({
-    servers: `127.0.0.1:${port}`,
-    ignoreClusterUpdates: true,
-    maxReconnectAttempts: -1,
-    reconnectTimeWait: 100,
-    waitOnFirstConnect: true,
-    authenticator: jwtAuthenticator(login.controlJwt, new TextEncoder().encode(login.controlSeed)),
-  });
-  stack.defer(() => connection.close());
-  const manager = await jetstreamManager(connection, { checkAPI: false });
-  const client = jetstream(connection);
+  const { seed, streamsJwt, agentsJwt } = login.control;
+  const open = async (jwt: string) => {
+    const connection = await connect({
+      servers: `127.0.0.1:${port}`,
+      ignoreClusterUpdates: true,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 100,
+      waitOnFirstConnect: true,
+      authenticator: jwtAuthenticator(jwt, new TextEncoder().encode(seed)),
+    });
+    stack.defer(() => connection.close());
+    return connection;
+  };
+  const streams = await open(streamsJwt);
+  const agents = await open(agentsJwt);
+  const manager = await jetstreamManager(streams, { checkAPI: false });
+  const client = jetstream(streams);
   const owned = stack.move();
 
   async function message(stream: string, query: { seq: number } | { last_by_subj: string }) {
@@ -92,8 +99,8 @@ export async function lookIntoBroker(lab: Lab): Promise<BrokerView> {
   }
 
   return {
-    connection,
     manager,
+    say: (subject, text) => agents.publish(subject, text),
     put: async (subject, bytes) => void (await client.publish(subject, bytes)),
     newest: async (stream, subject) => (await message(stream, { last_by_subj: subject }))?.data,
     async events() {
