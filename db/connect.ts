@@ -3,6 +3,7 @@ import { drizzle, type PostgresJsDatabase, type PostgresJsQueryResultHKT } from 
 import postgres from "postgres";
 import { arrayTypes, exactly } from "./array-types.ts";
 import { type Logger, silent } from "./logger.ts";
+import { createSockets } from "./socket.ts";
 import { createTransactions } from "./transactions.ts";
 import { waitForPostgres } from "./wait-for-postgres.ts";
 
@@ -90,6 +91,7 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
 function open(url: string, schema: string, searchPath: string, options: ConnectOptions): Database {
   function client({ max, name, statementTimeoutMs, idleTimeoutMs, onClose }: ClientOptions): Sql {
     return postgres(url, {
+      ...{ socket: createSockets() }, // which its types don't know of
       ...(options.host === undefined ? {} : { host: options.host }),
       ...(onClose === undefined ? {} : { onclose: onClose }),
       ...(idleTimeoutMs === undefined ? {} : { idle_timeout: idleTimeoutMs / 1000 }),
