@@ -39,8 +39,11 @@ export interface LiveMembers {
 
 /** A comparison of them with what the kernel lists, member by member. */
 export interface MembersLook {
-  /** Before the kernel is asked; what the look before has found is forgotten. */
-  begin(): void;
+  /**
+   * Before the kernel is asked; what the look before has found is forgotten. Resolves when the kernel has every change
+   * that came before: those that come from here on are right either way.
+   */
+  begin(): Promise<void>;
   /** what `ipset list SET` prints, cut anywhere */
   heard(bytes: Uint8Array): void;
   found(): FoundMembers;

@@ -52,6 +52,8 @@ export interface ListStoreOptions {
   files: ListFiles;
   /** brings changes into the live kernel, in one script */
   write(changes: readonly SetLines[]): Promise<void>;
+  /** resolves when nothing is on its way there */
+  written(): Promise<void>;
   /** networks that nothing may cut off; another array when they have changed */
   protect(): readonly string[];
   nowMs(): number;
@@ -190,7 +192,7 @@ export function createListStore(options: ListStoreOptions): ListStore {
     forget(list, mine);
     held.set(list, mine);
     for (const family of mine.families)
-      members.set(listSet(list, family), { held: mine, family, live: liveMembers(mine, family, nowMs) });
+      members.set(listSet(list, family), { held: mine, family, live: liveMembers(mine, family, options) });
   }
 
   function forget(list: string, mine: HeldList): void {

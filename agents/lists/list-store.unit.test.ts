@@ -110,6 +110,7 @@ function setUp(stored?: ListState) {
       for (const { set, chunks } of changes)
         lines.push(...(chunks === undefined ? [`anew ${set}`] : linesOf(chunks())));
     },
+    written: async () => {},
     protect: () => PROTECTED,
     nowMs: () => NOW,
     log: () => undefined,

@@ -6,6 +6,8 @@ import { addChunks, remainingSeconds } from "./set-lines.ts";
 export interface MembersLookOptions {
   table(): AddressTable;
   isSkipped(slot: number): boolean;
+  /** resolves when no change of the list is on its way into the kernel */
+  written(): Promise<void>;
   nowMs(): number;
 }
 
@@ -27,7 +29,8 @@ const ZERO = 48;
  * member is looked up and marked, and what isn't marked in the end is missing. A byte for each slot is all it takes.
  * IPv4 goes through `readIpv4` and `findEach`, half of the work; what isn't found so is looked at again, one by one.
  *
- * 1. What a delta brought or took since the look began is right either way, and so is what is about to run out.
+ * 1. What a delta brought or took since the look began is right either way, and so is what is about to run out. What
+ *    came before is in the kernel before it is asked.
  * 2. What was found is asked for when it is to be mended, and is answered as of then: nothing that a list has lost
  *    meanwhile is written back.
  * 3. A list that was replaced whole meanwhile has nothing missing and no strays: the next look will tell.
@@ -45,7 +48,7 @@ export function createMembersLook(options: MembersLookOptions): MembersLook {
   let strays: string[] = [];
   let unnamed = 0;
 
-  function begin(): void {
+  async function begin(): Promise<void> {
     looked?.endLook();
     looked = options.table();
     looked.beginLook();
@@ -53,6 +56,7 @@ export function createMembersLook(options: MembersLookOptions): MembersLook {
     inMembers = false;
     strays = [];
     unnamed = 0;
+    await options.written();
   }
 
   function heard(more: Uint8Array): void {

@@ -40,7 +40,7 @@ test.each([
           .filter(({ stands }) => stands !== "not")
           .map(({ entry, stands }) => `${entry} timeout ${stands === "lasting" ? 0 : 599}\n`);
         const text = Buffer.from(HEADER + printed.join(""));
-        live.look.begin();
+        void live.look.begin();
         for (let at = 0; at < text.length; at += cut) live.look.heard(text.subarray(at, at + cut));
         const { missing, strays } = live.look.found();
         expect(missing).toBe(

@@ -9,6 +9,7 @@ import { liveMembers } from "./live-members.ts";
 export function testMembers(
   entries: readonly string[],
   family: Family = 4,
+  written: () => Promise<void> = async () => {},
 ): { live: LiveMembers; held: HeldList; entries: ListEntries } {
   const listed = new ListEntries();
   const nowMs = Date.now();
@@ -18,5 +19,5 @@ export function testMembers(
     listed.set(entry, until);
   }
   const held = holdList([family], { ...emptyList(), entries: listed });
-  return { live: liveMembers(held, family, () => nowMs), held, entries: listed };
+  return { live: liveMembers(held, family, { nowMs: () => nowMs, written }), held, entries: listed };
 }

@@ -39,6 +39,7 @@ export function createListDuty(
     link: options.link,
     files: createListFiles(parts.state.lists, log),
     write: gate.write,
+    written: gate.written,
     protect: options.protect,
     nowMs: () => parts.clock.wall().getTime(),
     log,

@@ -69,7 +69,10 @@ async function storedMembers(state: StateFolder, manifest: string, digest: strin
   const members = new Map<string, LiveMembers>();
   for (const { list, sets } of parsed.ok ? parsed.manifest.lists : []) {
     const held = holdList([], (await files.load(list)) ?? emptyList());
-    for (const { name, family } of sets) members.set(name, liveMembers(held, family, Date.now));
+    for (const { name, family } of sets)
+      members.set(name, liveMembers(held, family, { nowMs: Date.now, written: nothingIsWritten }));
   }
   return members;
 }
+
+async function nothingIsWritten(): Promise<void> {}

@@ -73,7 +73,7 @@ async function lookIntoEach(
     const standing = sets.get(name);
     if (standing === undefined || live === undefined) continue;
     const { look } = live;
-    look.begin();
+    await look.begin();
     const onOutput = (bytes: Uint8Array) => look.heard(bytes);
     const listed = await at.run("ipset", ["list", name], { timeoutMs: MEMBERS_TIMEOUT_MS, onOutput });
     if (listed.code !== 0) return listed;

@@ -223,7 +223,7 @@ describe("a list whose members were read", () => {
   /** the kernel prints `members` while the list is looked at */
   function looked(...members: string[]) {
     const { live, entries } = testMembers(["192.0.2.1", "192.0.2.2 for 60"]);
-    live.look.begin();
+    void live.look.begin();
     const text = `Name: x\nMembers:\n${members.map((line) => `${line}\n`).join("")}`;
     for (let at = 0; at < text.length; at += 7) live.look.heard(Buffer.from(text.slice(at, at + 7)));
     const wanted = target({ ...BLOCKLIST, live, isReadWhole: true });
