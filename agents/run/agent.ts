@@ -317,6 +317,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       onAsk: (ask) => attached.promise.then(() => questions.onAsk(ask)),
       onControlPulse: (pulse) => lists.heard(pulse.epoch, pulse.lists),
     });
+    if (closing) return await made.close();
     await link.attach(made);
     attached.resolve();
     log("connected", { server });
@@ -364,7 +365,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       pause.close();
       await watch?.close();
       await stopDevices();
-      await turns.take(async () => undefined);
+      await turns.close();
       await socket.close();
       await drift.close();
       await lists.close();

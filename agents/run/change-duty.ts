@@ -55,6 +55,7 @@ export function createChangeDuty(options: ChangeDutyOptions): ChangeDuty {
   const retry = createBackoff({ firstMs: FIRST_RETRY_MS, lastMs: LAST_RETRY_MS });
   let timer: NodeJS.Timeout | undefined;
   let rejected = "";
+  let isClosed = false;
 
   function wake(): void {
     retry.reset();
@@ -62,7 +63,7 @@ export function createChangeDuty(options: ChangeDutyOptions): ChangeDuty {
   }
 
   function tryNow(): void {
-    if (woken) return;
+    if (woken || isClosed) return;
     woken = true;
     turns.take(takeNewest).catch((error) => {
       parts.log("the newest manifest could not be taken yet", { reason: messageOf(error) });
@@ -72,12 +73,12 @@ export function createChangeDuty(options: ChangeDutyOptions): ChangeDuty {
 
   function retryLater(): void {
     clearTimeout(timer);
-    timer = setTimeout(tryNow, retry.nextMs());
+    if (!isClosed) timer = setTimeout(tryNow, retry.nextMs());
   }
 
   async function takeNewest(): Promise<void> {
     woken = false;
-    if (options.isPaused()) return;
+    if (options.isPaused() || isClosed) return;
     await finishLast();
     const opened = await link.fetchDesired();
     if (opened === undefined) return;
@@ -206,7 +207,10 @@ export function createChangeDuty(options: ChangeDutyOptions): ChangeDuty {
     wake,
     revert: (by) => turns.take(() => revert(by)),
     isChanging: () => changing,
-    close: () => clearTimeout(timer),
+    close() {
+      isClosed = true;
+      clearTimeout(timer);
+    },
   };
 }
 

@@ -125,11 +125,12 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
         return;
       }
       waiting = look;
-      void turns.take(async () => {
+      const looking = turns.take(async () => {
         const now = waiting;
         waiting = undefined;
         if (now !== undefined) await work(now, "policy", { tell: true });
       });
+      looking.catch((error) => parts.log("drift was not looked for", { reason: messageOf(error) }));
     },
     lookNow: ({ repair, tell }) => turns.take(() => work({ why: "full" }, repair, { tell, isAsked: true })),
     cannotLook: failed,

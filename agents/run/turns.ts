@@ -1,22 +1,25 @@
+import { SluiceError } from "@sluice/proto/base/errors";
+
 /** One thing at a time, in the order asked for. A failure is its asker's, and doesn't stop the next. */
 export interface Turns {
   take<T>(work: () => Promise<T>): Promise<T>;
-  /** Nothing is under way and nothing waits. */
-  idle(): boolean;
+  /** Refuses what is asked for from now on, also by what is still under way; resolves when that is done. */
+  close(): Promise<void>;
 }
 
 export function createTurns(): Turns {
   let last: Promise<unknown> = Promise.resolve();
-  let waiting = 0;
+  let isClosed = false;
   return {
     take(work) {
-      waiting += 1;
-      const result = last.then(work).finally(() => {
-        waiting -= 1;
-      });
+      if (isClosed) return Promise.reject(new SluiceError("UNAVAILABLE", "the agent stops"));
+      const result = last.then(work);
       last = result.catch(() => undefined);
       return result;
     },
-    idle: () => waiting === 0,
+    async close() {
+      isClosed = true;
+      await last;
+    },
   };
 }
