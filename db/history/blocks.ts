@@ -2,7 +2,7 @@ import { sql } from "drizzle-orm";
 import type { Database, Tx } from "../connect.ts";
 import { readHead, readPage } from "../log/read.ts";
 import { lockCheckpoint, moveCheckpoint, readCheckpoint } from "../projections/checkpoint.ts";
-import { type Indexed, termsOf } from "./terms.ts";
+import { type Indexed, termsOf, wordsIn } from "./terms.ts";
 
 /**
  * The history's index: which term stands in which events, by blocks of the log.
@@ -76,9 +76,16 @@ export function indexBlock(events: readonly Indexed[]): {
   lastAt: string;
 } {
   const places = new Map<string, number[]>();
+  const known = new Map<string, readonly string[]>();
+  /** the events of a block say the same names again and again */
+  function wordsOf(text: string): readonly string[] {
+    const words = known.get(text) ?? wordsIn(text);
+    known.set(text, words);
+    return words;
+  }
   for (const event of events) {
     const place = (event.seq - 1) % EVENTS_PER_BLOCK;
-    for (const term of termsOf(event)) {
+    for (const term of termsOf(event, wordsOf)) {
       const known = places.get(term);
       if (known) known.push(place);
       else places.set(term, [place]);

@@ -16,16 +16,17 @@ export function term(kind: TermKind, name: string): string {
 
 export type Indexed = Pick<StoredEvent, "seq" | "type" | "keys" | "meta" | "data">;
 
-export function termsOf({ type, keys, meta, data }: Indexed): Set<string> {
+/** `wordsOf` may remember the words of a text. */
+export function termsOf({ type, keys, meta, data }: Indexed, wordsOf = wordsIn): Set<string> {
   const terms = new Set([term("type", type), term("correlation", meta.correlation)]);
   for (const key of KEYS) {
     const name = keys[key];
     if (name !== undefined) terms.add(term(key, name));
   }
   if (meta.actor !== null) terms.add(term("actor", meta.actor));
-  addWords(terms, meta.actor ?? "");
-  addWords(terms, meta.reason ?? "");
-  addWordsOf(terms, data);
+  for (const word of wordsOf(meta.actor ?? "")) terms.add(word);
+  for (const word of wordsOf(meta.reason ?? "")) terms.add(word);
+  addWordsOf(terms, data, wordsOf);
   return terms;
 }
 
@@ -43,22 +44,25 @@ const WORDLESS = new Set(["digest", "previous", "tokenHash", "publicKey", "natsK
 const TIME = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
 const ADDRESS = /^[0-9a-f]*[.:][0-9a-f.:]*$/i;
 
-function addWordsOf(terms: Set<string>, value: unknown): void {
+function addWordsOf(terms: Set<string>, value: unknown, wordsOf: typeof wordsIn): void {
   if (typeof value === "string") {
-    if (!TIME.test(value)) addWords(terms, value);
+    if (!TIME.test(value)) for (const word of wordsOf(value)) terms.add(word);
   } else if (typeof value === "object" && value !== null) {
-    for (const [name, one] of Object.entries(value)) if (!WORDLESS.has(name)) addWordsOf(terms, one);
+    for (const [name, one] of Object.entries(value)) if (!WORDLESS.has(name)) addWordsOf(terms, one, wordsOf);
   }
 }
 
-function addWords(terms: Set<string>, text: string): void {
+/** The words of a text, each as its term. */
+export function wordsIn(text: string): readonly string[] {
+  const words: string[] = [];
   for (const run of text.match(RUN) ?? []) {
     const whole = trimmed(run);
     if (whole === "") continue;
-    terms.add(wordTerm(whole));
+    words.push(wordTerm(whole));
     if (!SIGN.test(whole) || ADDRESS.test(whole)) continue;
-    for (const part of whole.match(PART) ?? []) terms.add(wordTerm(part));
+    for (const part of whole.match(PART) ?? []) words.push(wordTerm(part));
   }
+  return words;
 }
 
 /** Without the signs around it: a full stop, the dashes of an option. */

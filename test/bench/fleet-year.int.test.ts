@@ -10,7 +10,8 @@ import { upcast } from "@sluice/proto/events/upcast";
 import { parsePolicy } from "@sluice/proto/policy/parse";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { freshLog, type LogFixture } from "../db/log-fixture.ts";
-import { fillFleetYear } from "./fleet-year/fill.ts";
+import { type FleetYear, fillFleetYear } from "./fleet-year/fill.ts";
+import { questionsOf } from "./fleet-year/questions.ts";
 
 const EVENTS = 2_500;
 const TABLES = [
@@ -20,10 +21,11 @@ const TABLES = [
 
 let server: PostgresServer;
 let log: LogFixture;
+let year: FleetYear;
 beforeAll(async () => {
   server = await startPostgres();
   log = await freshLog(server.url);
-  await fillFleetYear(log.database, { events: EVENTS });
+  year = await fillFleetYear(log.database, { events: EVENTS });
 });
 afterAll(async () => {
   await log?.[Symbol.asyncDispose]();
@@ -38,6 +40,14 @@ test("a made-up year is a log like any other: chained, canonical, readable, of p
   for await (const { type, schemaVersion, data } of readAll(database.db)) {
     const event = upcast(type, schemaVersion, data);
     if (event?.type === "PolicyRevised") expect(parsePolicy(event.data.text)).toMatchObject({ ok: true });
+  }
+});
+
+test("a policy is asked for at times when there was one, however small the year", async () => {
+  const asked = questionsOf(log.database, year).find(({ name }) => name === "as of, one policy");
+  for (let count = 0; count < 20; count += 1) {
+    const ask = await asked?.prepare();
+    expect(await ask?.()).toBeGreaterThanOrEqual(0);
   }
 });
 

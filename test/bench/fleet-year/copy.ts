@@ -2,7 +2,11 @@ import { once } from "node:events";
 import type { Writable } from "node:stream";
 import type { Database, Sql } from "@sluice/db/connect";
 
-type Field = string | number | boolean | Buffer | null;
+type Field = string | number | boolean | Bytes | null;
+
+export interface Bytes {
+  hex: string;
+}
 
 /** Rows into one table by COPY, on a connection of its own. */
 export interface Copy {
@@ -31,7 +35,12 @@ export async function copyInto(database: Database, table: string, columns: reado
   }
   return {
     row(values) {
-      chunk += `${values.map(asField).join("\t")}\n`;
+      let between = "";
+      for (const value of values) {
+        chunk += between + asField(value);
+        between = "\t";
+      }
+      chunk += "\n";
       if (chunk.length > CHUNK) flush();
     },
     async drained() {
@@ -49,11 +58,14 @@ export async function copyInto(database: Database, table: string, columns: reado
   };
 }
 
+const ESCAPED = /[\\\n\r\t]/;
+const EVERY_ESCAPED = /[\\\n\r\t]/g;
+
 function asField(value: Field): string {
+  if (typeof value === "string") return ESCAPED.test(value) ? value.replace(EVERY_ESCAPED, escaped) : value;
   if (value === null) return "\\N";
-  if (value instanceof Buffer) return `\\\\x${value.toString("hex")}`;
-  if (typeof value !== "string") return String(value);
-  return /[\\\n\r\t]/.test(value) ? value.replace(/[\\\n\r\t]/g, escaped) : value;
+  if (typeof value === "object") return `\\\\x${value.hex}`;
+  return String(value);
 }
 
 function escaped(sign: string): string {

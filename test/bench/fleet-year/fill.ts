@@ -4,7 +4,7 @@ import { keysOf } from "@sluice/control/context/execute";
 import type { Database } from "@sluice/db/connect";
 import { EVENTS_PER_BLOCK, HISTORY, indexBlock } from "@sluice/db/history/blocks";
 import type { Indexed } from "@sluice/db/history/terms";
-import { type EventBody, type EventKeys, KEYS } from "@sluice/db/log/event-body";
+import type { EventBody, EventKeys } from "@sluice/db/log/event-body";
 import { copyInto } from "./copy.ts";
 import { begin, HAPPENINGS } from "./happenings.ts";
 import { createFleet, type Fleet, type Told } from "./story.ts";
@@ -49,6 +49,7 @@ export async function fillFleetYear(
 ): Promise<FleetYear> {
   const begun = performance.now();
   const builder = database.client({ max: 1, name: "sluice-fleet-year", statementTimeoutMs: 0 });
+  await builder`set maintenance_work_mem = '1GB'`;
   for (const [table, name] of CONSTRAINTS)
     await builder.unsafe(`alter table ${table} drop constraint ${name}`);
   let now = BEGINS;
@@ -122,7 +123,7 @@ function* story(fleet: Fleet, events: number, wait: (seq: number) => void): Gene
 async function openLog(database: Database) {
   const rows = await copyInto(database, "events", [
     ...["seq", "stream", "stream_version", "id", "type", "schema_version", "body", "prev_hash", "hash"],
-    ...["at", "correlation", ...KEYS],
+    ...["at", "correlation", "policy", "server", "list", "rollout"],
   ]);
   const personal = await copyInto(database, "personal", [
     ...["seq", "actor", "actor_salt", "reason", "reason_salt"],
@@ -131,7 +132,7 @@ async function openLog(database: Database) {
   const versions = new Map<string, number>();
   const ids = idSource();
   let seq = 0;
-  let head = Buffer.alloc(32);
+  let head = "0".repeat(64);
   return {
     seq: () => seq,
     take(told: Told) {
@@ -152,10 +153,17 @@ async function openLog(database: Database) {
       const previous = head;
       head = follow(previous, seq, text);
       rows.row([
-        ...[seq, stream, streamVersion, id, event.type, 1, text, previous, head, at, correlation],
-        ...KEYS.map((key) => keys[key] ?? null),
+        ...[seq, stream, streamVersion, id, event.type, 1, text, { hex: previous }, { hex: head }],
+        ...[
+          at,
+          correlation,
+          keys.policy ?? null,
+          keys.server ?? null,
+          keys.list ?? null,
+          keys.rollout ?? null,
+        ],
       ]);
-      personal.row([seq, actor, salts.actor, reason, salts.reason]);
+      personal.row([seq, actor, { hex: salts.actor }, reason, { hex: salts.reason }]);
       history.take({
         seq,
         type: event.type,
@@ -173,7 +181,7 @@ async function openLog(database: Database) {
       await rows.end();
       await personal.end();
       await history.end();
-      return { seq, hash: head };
+      return { seq, hash: Buffer.from(head, "hex") };
     },
   };
 }
@@ -188,7 +196,7 @@ async function openHistory(database: Database) {
     take(event: Indexed) {
       if (waiting.push(event) < EVENTS_PER_BLOCK) return;
       const index = indexBlock(waiting);
-      for (const [term, places] of index.terms) terms.row([term, block, places]);
+      for (const [term, places] of index.terms) terms.row([term, block, { hex: places.toString("hex") }]);
       blocks.row([block, index.firstAt, index.lastAt]);
       waiting = [];
       block += 1;
@@ -205,35 +213,41 @@ function inOrder({ list, policy, rollout, server }: EventKeys): EventKeys {
   return { list, policy, rollout, server };
 }
 
-/** As `chainHash`, in one call of the hash function each. */
-function follow(previous: Buffer, seq: number, body: string): Buffer<ArrayBuffer> {
-  const block = Buffer.alloc(72);
-  previous.copy(block);
-  block.writeBigInt64BE(BigInt(seq), 32);
-  block.write(hash("sha256", body), 40, "hex");
-  return Buffer.from(hash("sha256", block), "hex");
+const LINK = Buffer.alloc(72);
+
+/** As `chainHash`, in one call of the hash function each; hashes as hex. */
+function follow(previous: string, seq: number, body: string): string {
+  LINK.write(previous, "hex");
+  LINK.writeBigInt64BE(BigInt(seq), 32);
+  LINK.write(hash("sha256", body), 40, "hex");
+  return hash("sha256", LINK);
 }
 
-function salted(salt: Buffer, value: string): string {
-  return hash("sha256", Buffer.concat([salt, Buffer.from(value)]));
+const SALT_BYTES = 16;
+
+function salted(salt: string, value: string): string {
+  const bytes = Buffer.allocUnsafe(SALT_BYTES + Buffer.byteLength(value));
+  bytes.write(salt, "hex");
+  bytes.write(value, SALT_BYTES);
+  return hash("sha256", bytes);
 }
 
-/** Random bytes are asked for many at a time. */
+/** Random bytes, as hex, are asked for many at a time. */
 function idSource() {
-  let pool = randomBytes(0);
+  let pool = "";
   let place = 0;
-  function take(count: number): Buffer {
-    if (place + count > pool.length) {
-      pool = randomBytes(64 * 1024);
+  function take(bytes: number): string {
+    if (place + 2 * bytes > pool.length) {
+      pool = randomBytes(64 * 1024).toString("hex");
       place = 0;
     }
-    place += count;
-    return pool.subarray(place - count, place);
+    place += 2 * bytes;
+    return pool.slice(place - 2 * bytes, place);
   }
   return {
-    salt: () => take(16),
+    salt: () => take(SALT_BYTES),
     uuid() {
-      const hex = take(16).toString("hex");
+      const hex = take(16);
       return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20)}`;
     },
   };
