@@ -18,8 +18,8 @@ export interface FeedOptions {
   args: readonly string[];
   /** text that makes the tool print `n`, with its newline */
   mark(n: number): string;
-  /** the number in a line that a mark made it print */
-  isMark(line: string): number | undefined;
+  /** whether the mark of that number made it print this line */
+  isMark(line: string, n: number): boolean;
   /** how the tool refuses: it ends (iptables-restore), or it says so on stderr and goes on (ipset, tc) */
   refusesBy: "ending" | "stderr";
   /** default 15 s */
@@ -27,7 +27,11 @@ export interface FeedOptions {
 }
 
 export type FeedResult =
-  | { ok: true }
+  | {
+      ok: true;
+      /** what it printed on stdout since the text was sent */
+      lines: string[];
+    }
   | {
       ok: false;
       /** what it said on stderr since the text was sent */
@@ -51,6 +55,7 @@ export interface Feed {
 interface InFlight {
   n: number;
   linesBefore: number;
+  stdout: string[];
   stderr: string[];
   answer(result: FeedResult): void;
 }
@@ -84,10 +89,12 @@ export function createFeed(ns: Namespace, options: FeedOptions): Feed {
   function heard(child: Running, stream: "stdout" | "stderr", line: string): void {
     const { inFlight } = child;
     if (inFlight === undefined) return;
-    if (options.isMark(line) === inFlight.n) {
+    if (options.isMark(line, inFlight.n)) {
       const refused = options.refusesBy === "stderr" && inFlight.stderr.length > 0;
-      inFlight.answer(refused ? failure(inFlight, "refused", null) : { ok: true });
-    } else if (stream === "stderr" && line.trim() !== "") {
+      inFlight.answer(refused ? failure(inFlight, "refused", null) : { ok: true, lines: inFlight.stdout });
+    } else if (stream === "stdout") {
+      inFlight.stdout.push(line);
+    } else if (line.trim() !== "") {
       inFlight.stderr.push(line);
     }
   }
@@ -114,6 +121,7 @@ export function createFeed(ns: Namespace, options: FeedOptions): Feed {
       child.inFlight = {
         n,
         linesBefore: child.lines,
+        stdout: [],
         stderr: [],
         answer(result) {
           clearTimeout(timer);

@@ -11,6 +11,7 @@ import { createWarnings } from "../converge/warnings.ts";
 import { rememberChildren, type WatchedNamespace } from "../drift/own-children.ts";
 import type { Script, Target } from "../drivers/driver.ts";
 import { createIpsetDriver } from "../drivers/ipset/driver.ts";
+import { createSetHeaders, type SetHeaders } from "../drivers/ipset/headers.ts";
 import { createIptablesDriver } from "../drivers/iptables/driver.ts";
 import { type IptablesBackend, iptablesTool } from "../drivers/iptables/tools.ts";
 import { createTcDriver } from "../drivers/tc/driver.ts";
@@ -65,6 +66,8 @@ export interface Known {
 
 export interface AgentParts extends Omit<ConvergeParts, "confirm" | "listMembers"> {
   live: WatchedNamespace;
+  /** of the live namespace */
+  setHeaders: SetHeaders;
   /** what becomes of a packet in the live namespace; `held` says which rules are whose */
   explain(packet: Asked, held: Target | undefined): Promise<Explanation>;
   /** what stands in the live namespace and isn't ours; `held` says which devices are */
@@ -98,6 +101,7 @@ export function createAgentParts(around: Surroundings, known: () => Known): Agen
   return {
     live,
     drivers,
+    setHeaders: createSetHeaders(live),
     explain: (packet, held) =>
       explain({ live, backend, ...aroundOf(live, known().facts.devices) }, packet, held),
     runTests: (tests, target, want) =>

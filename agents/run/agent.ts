@@ -371,6 +371,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       await lists.close();
       await cutter.close();
       await link.close();
+      await parts.setHeaders.close();
       await Promise.all(parts.drivers.map((driver) => driver.close(parts.live)));
     },
   };

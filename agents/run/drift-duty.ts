@@ -48,7 +48,11 @@ export interface DriftDutyOptions extends Pick<DriftReportsOptions, "trail" | "r
 export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
   const { parts, turns } = options;
   const contention: Contention = createContention(options.contention);
-  const polls = createSetPolls({ at: parts.live, saw: options.lists.saw, nowMs: parts.clock.nowMs });
+  const polls = createSetPolls({
+    headers: parts.setHeaders,
+    saw: options.lists.saw,
+    nowMs: parts.clock.nowMs,
+  });
   const listLooks = createListLooks({ ...options.lists, counts: polls.counts, nowMs: parts.clock.nowMs });
   const reports = createDriftReports({ ...options, nowMs: parts.clock.nowMs, log: parts.log, since: now() });
   let waiting: Look | undefined;

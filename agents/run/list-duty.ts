@@ -8,7 +8,7 @@ import { createListFiles } from "../lists/list-files.ts";
 import { createListStore, type ListStore } from "../lists/list-store.ts";
 import type { AgentParts } from "./agent-parts.ts";
 import { createListGate, type ListGate } from "./list-gate.ts";
-import { readFills } from "./set-fill.ts";
+import { fillsOf } from "./set-fill.ts";
 
 export interface ListDuty {
   store: ListStore;
@@ -22,7 +22,7 @@ const NOTHING: Target = { sets: [], chains: [], hooks: [], devices: [], external
 
 /** The live lists, from the link into the kernel. */
 export function createListDuty(
-  parts: Pick<AgentParts, "live" | "drivers" | "state" | "clock" | "log">,
+  parts: Pick<AgentParts, "live" | "drivers" | "setHeaders" | "state" | "clock" | "log">,
   options: { link: AgentLink; target(): Target | undefined; protect(): readonly string[] },
 ): ListDuty {
   const log = (message: string) => parts.log(message);
@@ -31,7 +31,7 @@ export function createListDuty(
     send,
     rebuild,
     wanted: (name) => store.members(name)?.counts().all ?? 0,
-    readFills: () => readFills(parts.live),
+    readFills: async () => fillsOf((await parts.setHeaders.read()) ?? ""),
     onAdded: () => cutter.wake(),
     log,
   });

@@ -1,8 +1,8 @@
-import type { Namespace } from "../exec/namespace.ts";
-import { readFills, type SetFill } from "./set-fill.ts";
+import type { SetHeaders } from "../drivers/ipset/headers.ts";
+import { fillsOf, type SetFill } from "./set-fill.ts";
 
 export interface SetPollsOptions {
-  at: Namespace;
+  headers: Pick<SetHeaders, "read">;
   /** told what each set holds, whenever that is read */
   saw(fills: ReadonlyMap<string, SetFill>): void;
   nowMs(): number;
@@ -11,8 +11,8 @@ export interface SetPollsOptions {
 /** Of changes in sets the kernel tells nobody: they are asked for, as cheaply as it can be done. */
 export interface SetPolls {
   /**
-   * One command: the headers of all sets, with their numbers of entries. Those of sets with lifetimes are counted by the
-   * kernel each time, so large ones aren't asked for at every poll.
+   * By the headers of all sets, with their numbers of entries. Those of sets with lifetimes are counted by the kernel each
+   * time, so large ones aren't asked for at every poll.
    */
   mayHaveChanged(): Promise<boolean>;
   /** how many entries each set has */
@@ -22,8 +22,8 @@ export interface SetPolls {
 /** a million are counted in some 20 ms: a thousandth of the time at most */
 const POLL_MS_PER_MEMBER = 0.02;
 
-export function createSetPolls({ at, saw, nowMs }: SetPollsOptions): SetPolls {
-  let headers = "";
+export function createSetPolls({ headers, saw, nowMs }: SetPollsOptions): SetPolls {
+  let seen: string | undefined;
   let polledAtMs = Number.NEGATIVE_INFINITY;
   /** of all sets together */
   let members = 0;
@@ -33,13 +33,12 @@ export function createSetPolls({ at, saw, nowMs }: SetPollsOptions): SetPolls {
       const now = nowMs();
       if (now - polledAtMs < members * POLL_MS_PER_MEMBER) return false;
       polledAtMs = now;
-      const { code, stdout } = await at.run("ipset", ["list", "-t"], { timeoutMs: 10_000 });
-      const changed = code !== 0 || stdout !== headers;
-      headers = stdout;
-      return changed;
+      const before = seen;
+      seen = await headers.read();
+      return seen === undefined || seen !== before;
     },
     async counts() {
-      const fills = await readFills(at);
+      const fills = fillsOf((await headers.read()) ?? "");
       saw(fills);
       members = [...fills.values()].reduce((sum, { entries }) => sum + entries, 0);
       return new Map([...fills].map(([name, { entries }]) => [name, entries]));

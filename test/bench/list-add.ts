@@ -87,10 +87,7 @@ function watchSets(at: Namespace): Feed {
     command: "ipset",
     args: ["-"],
     mark: (n) => `create sluice sluice:mark-${n}\n`,
-    isMark(line) {
-      const n = /typename 'sluice:mark-(\d+)'/.exec(line)?.[1];
-      return n === undefined ? undefined : Number(n);
-    },
+    isMark: (line, n) => line.includes(`typename 'sluice:mark-${n}'`),
     refusesBy: "stderr",
   });
 }

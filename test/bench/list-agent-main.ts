@@ -3,6 +3,7 @@ import { connect } from "@nats-io/transport-node";
 import { rememberChildren } from "@sluice/agents/drift/own-children";
 import type { Target, TargetSet } from "@sluice/agents/drivers/driver";
 import { createIpsetDriver } from "@sluice/agents/drivers/ipset/driver";
+import { createSetHeaders } from "@sluice/agents/drivers/ipset/headers";
 import { type IptablesBackend, iptablesTool } from "@sluice/agents/drivers/iptables/tools";
 import { openRehearsal } from "@sluice/agents/exec/rehearsal-namespace";
 import { createAgentLink } from "@sluice/agents/link/agent-link";
@@ -57,6 +58,7 @@ const link = await createAgentLink(
 const { store } = createListDuty(
   {
     live,
+    setHeaders: createSetHeaders(live),
     log: () => undefined,
     state: await openStateFolder(folder),
     clock: { nowMs: () => performance.now(), uptimeMs: () => performance.now(), wall: () => new Date() },

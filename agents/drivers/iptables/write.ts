@@ -21,10 +21,7 @@ export function createRestoreFeed(at: Namespace, command: string): Feed {
     command,
     args: ["--noflush", "-v", "-w", "5"],
     mark: (n) => `# sluice ${n}\n`,
-    isMark(line) {
-      const n = /^# sluice (\d+)$/.exec(line)?.[1];
-      return n === undefined ? undefined : Number(n);
-    },
+    isMark: (line, n) => line === `# sluice ${n}`,
     refusesBy: "ending",
   });
 }
