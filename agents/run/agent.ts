@@ -93,7 +93,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   /** what is held was looked at, and where it is to be, mended */
   const firstLook = Promise.withResolvers<void>();
   let { known } = options;
-  let closing = false;
+  let closed: Promise<void> | undefined;
   /** since the boot; what is missing before is nobody's drift */
   let isFilled = true;
   let hits: HitDuty | undefined;
@@ -134,6 +134,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     parts,
     turns,
     isPaused,
+    isFilled: () => isFilled,
     lists: { members: lists.members, isKnown: lists.isKnown, written: gate.written, saw: gate.saw },
     trail: createAuditTrail({ path: options.auditLog ?? AUDIT_LOG, isOwnChild: parts.live.isOwnChild }),
     polled: polledDrivers(options.backend),
@@ -276,7 +277,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   /** After a boot others fill their tables too, and may hold a lock or a name for a while: once isn't enough. */
   async function fillAgain(): Promise<void> {
     isFilled = false;
-    for (let waitMs = FILL_FIRST_WAIT_MS; !closing && !isPaused(); waitMs *= 2) {
+    for (let waitMs = FILL_FIRST_WAIT_MS; closed === undefined && !isPaused(); waitMs *= 2) {
       const checked = await drift.lookNow({ repair: true, tell: false });
       isFilled = true;
       if (checked?.left.length === 0 || waitMs > FILL_LAST_WAIT_MS) return;
@@ -298,7 +299,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const stood = applied === undefined ? undefined : await stand(parts, applied);
     if (stood?.ok) holding.setStanding(stood.standing);
     await keepHeld();
-    inBackground(drift.lookNow({ repair: !isPaused(), tell: false }));
+    await drift.lookHere({ repair: !isPaused(), tell: false });
   }
 
   /** Another tool came or went: what is decided by it, control decides anew. */
@@ -317,7 +318,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       onAsk: (ask) => attached.promise.then(() => questions.onAsk(ask)),
       onControlPulse: (pulse) => lists.heard(pulse.epoch, pulse.lists),
     });
-    if (closing) return await made.close();
+    if (closed !== undefined) return await made.close();
     await link.attach(made);
     attached.resolve();
     log("connected", { server });
@@ -352,27 +353,31 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     work.catch((error) => log(failure, { reason: messageOf(error) }));
   }
 
+  async function close(): Promise<void> {
+    clearInterval(pulsing);
+    clearTimeout(settling);
+    await counting.close();
+    changes.close();
+    pause.close();
+    await watch?.close();
+    await stopDevices();
+    await turns.close();
+    await socket.close();
+    await drift.close();
+    await lists.close();
+    await cutter.close();
+    await link.close();
+    await parts.setHeaders.close();
+    await Promise.all(parts.drivers.map((driver) => driver.close(parts.live)));
+  }
+
   inBackground(connecting, "NATS could not be used");
   return {
     status: self.status,
     stopAsked: stop.promise,
-    async close() {
-      closing = true;
-      clearInterval(pulsing);
-      clearTimeout(settling);
-      await counting.close();
-      changes.close();
-      pause.close();
-      await watch?.close();
-      await stopDevices();
-      await turns.close();
-      await socket.close();
-      await drift.close();
-      await lists.close();
-      await cutter.close();
-      await link.close();
-      await parts.setHeaders.close();
-      await Promise.all(parts.drivers.map((driver) => driver.close(parts.live)));
+    close() {
+      closed ??= close();
+      return closed;
     },
   };
 }

@@ -21,8 +21,10 @@ import type { Turns } from "./turns.ts";
  */
 export interface DriftDuty {
   look(look: Look): void;
-  /** Now, in turn. `repair` overrides the manifest's policy. */
-  lookNow(options: { repair: boolean | "policy"; tell: boolean }): Promise<Checked | undefined>;
+  /** Now, in turn. */
+  lookNow(how: LookHow): Promise<Checked | undefined>;
+  /** The same within the caller's turn: nobody else looks between what it did and this. */
+  lookHere(how: LookHow): Promise<Checked | undefined>;
   /** What is held can't be looked for at all. */
   cannotLook(generation: number, reason: string): Promise<void>;
   /** what stands otherwise than wanted, as of the last look */
@@ -32,11 +34,19 @@ export interface DriftDuty {
   close(): Promise<void>;
 }
 
+interface LookHow {
+  /** overrides the manifest's policy */
+  repair: boolean | "policy";
+  tell: boolean;
+}
+
 export interface DriftDutyOptions extends Pick<DriftReportsOptions, "trail" | "report" | "lastHeard"> {
   parts: AgentParts;
   turns: Turns;
   standing(): Standing | undefined;
   isPaused(): boolean;
+  /** what a boot is to bring back was written once; until then it isn't missing because of anybody */
+  isFilled(): boolean;
   lists: Pick<ListLooksOptions, "members" | "isKnown" | "written"> & Pick<SetPollsOptions, "saw">;
   /** a repair was written */
   onWritten(): void;
@@ -65,12 +75,13 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
     { tell, isAsked = false }: { tell: boolean; isAsked?: boolean },
   ): Promise<Checked | undefined> {
     const standing = options.standing();
+    const isPaused = options.isPaused();
     const only = await driversFor(look);
     if (standing === undefined || only?.length === 0) return undefined;
     const sinceMs = look.heardMs ?? parts.clock.nowMs();
     const began = now();
     const wantsRepair = repair === "policy" ? standing.manifest.drift === "repair" : repair;
-    const how = wantsRepair && !options.isPaused() ? { contention, unseen: mayWriteUnseen } : undefined;
+    const how = wantsRepair && !isPaused ? { contention, unseen: mayWriteUnseen } : undefined;
     const looksAtSets = only?.includes("ipset") ?? true;
     let checked: Checked;
     try {
@@ -95,6 +106,10 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
     if (tell) await reports.all(looked, differences);
     if (only?.includes("iptables") ?? true) reports.sawTables(began);
     return checked;
+  }
+
+  function lookHere({ repair, tell }: LookHow): Promise<Checked | undefined> {
+    return work({ why: "full" }, repair, { tell, isAsked: true });
   }
 
   function now() {
@@ -132,11 +147,13 @@ export function createDriftDuty(options: DriftDutyOptions): DriftDuty {
       const looking = turns.take(async () => {
         const now = waiting;
         waiting = undefined;
-        if (now !== undefined) await work(now, "policy", { tell: true });
+        const isEarly = !options.isFilled() && !options.isPaused();
+        if (now !== undefined && !isEarly) await work(now, "policy", { tell: true });
       });
       looking.catch((error) => parts.log("drift was not looked for", { reason: messageOf(error) }));
     },
-    lookNow: ({ repair, tell }) => turns.take(() => work({ why: "full" }, repair, { tell, isAsked: true })),
+    lookNow: (how) => turns.take(() => lookHere(how)),
+    lookHere,
     cannotLook: failed,
     differences: () => differences,
     isContended: () => contention.contended(parts.clock.nowMs()).length > 0,
