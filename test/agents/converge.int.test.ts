@@ -179,7 +179,7 @@ test("a probe that doesn't get through undoes the change and names the policy's 
     },
   });
   const before = await server.dump();
-  control.issue({ ...firewall(), deadlineMs: 2_000, probes: [{ tcp: "192.0.2.1:443", origin }] }, 1);
+  control.issue({ ...firewall(), deadlineMs: 4_000, probes: [{ tcp: "192.0.2.1:443", origin }] }, 1);
   expect(await outcome()).toMatchObject({ result: "reverted", refusal: { step: "probe", origin } });
   expect(await server.dump()).toBe(before);
 });
@@ -195,7 +195,7 @@ test("where control falls silent but its endpoints answer, the deadline is moved
     dial: async (address, port) => void dialled.push(`${address}:${port}`),
     log: (message) => said.push(message),
   });
-  control.issue({ ...firewall(), deadlineMs: 1_500 }, 1);
+  control.issue({ ...firewall(), deadlineMs: 4_000 }, 1);
   expect(await outcome()).toMatchObject({ result: "reverted", refusal: { step: "confirm" } });
   expect(dialled).toEqual(["192.0.2.1:4222"]);
   expect(said.filter((message) => message.includes("deadline is moved"))).toHaveLength(1);

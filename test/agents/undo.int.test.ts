@@ -197,7 +197,7 @@ describe("the deadline", () => {
       await folder.order(uptimeMs() + 500, "kill");
       await server.sh(CHANGES.join(";"));
       await tryCommand("sh", ["-c", `cat /dev/zero > ${disk}/filler`]);
-      await waitUntil("the undo", 10_000, () => folder.outcome() === "reverted");
+      await waitUntil("the undo", 60_000, () => folder.outcome() === "reverted");
       expect(processIdOf(agent.pid ?? 0)).toBeUndefined();
       expect(processIdOf(orphan)).toBeUndefined();
       expect(await server.dump()).toBe(before);

@@ -67,7 +67,7 @@ probes: [{ tcp: "192.0.2.200:443" }]
 
 const DEADLINE_MS = 8_000;
 /** what the undo itself, and seeing it, may take on a busy machine */
-const UNDO_MS = 10_000;
+const UNDO_MS = 30_000;
 const PATIENCE_MS = 60_000;
 
 let lab: Lab;
