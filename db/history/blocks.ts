@@ -109,3 +109,15 @@ function writePlaces(places: readonly number[]): Buffer {
 export function readPlaces(bytes: Buffer): number[] {
   return Array.from({ length: bytes.length / 2 }, (_, index) => bytes.readUInt16BE(index * 2));
 }
+
+/** The same without reading all of them. */
+export function hasPlace(bytes: Buffer, place: number): boolean {
+  let low = 0;
+  let high = bytes.length / 2;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (bytes.readUInt16BE(middle * 2) < place) low = middle + 1;
+    else high = middle;
+  }
+  return low * 2 < bytes.length && bytes.readUInt16BE(low * 2) === place;
+}
