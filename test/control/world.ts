@@ -17,6 +17,8 @@ import { memoryLink } from "./memory-link.ts";
 
 export const ADMIN = "the-admin-token-of-this-test";
 const PATIENCE_MS = 60_000;
+/** Servers say that they are there when a test has time pass, and a slow machine isn't to be taken for their silence. */
+export const DISCONNECTED_AFTER_MS = 3_600_000;
 
 /**
  * Control on real Postgres, in a schema of its own, spoken to over HTTP by the real client. Servers are played by the
@@ -30,7 +32,8 @@ export async function startWorld(databaseUrl: string) {
   const troubles: string[] = [];
   const trouble = (details: object, message: string) =>
     void troubles.push(`${message} ${JSON.stringify(details)}`);
-  const clock = { now: () => new Date(Date.now() + aheadMs) };
+  let stoppedMs: number | undefined;
+  const clock = { now: () => new Date((stoppedMs ?? Date.now()) + aheadMs) };
 
   function start(): Promise<Control> {
     return startControl({
@@ -45,6 +48,7 @@ export async function startWorld(databaseUrl: string) {
       openLink: link.open,
       log: { info: () => undefined, warn: trouble, error: trouble },
       timings: {
+        disconnectedAfterMs: DISCONNECTED_AFTER_MS,
         sweepMs: 20,
         silenceGraceMs: 1_000,
         listSweepMs: 20,
@@ -92,6 +96,14 @@ export async function startWorld(databaseUrl: string) {
     pass(ms: number, { pulses = true } = {}) {
       aheadMs += ms;
       if (pulses) for (const server of names) pulse(server);
+    },
+
+    /** No time passes meanwhile but what `pass` says. */
+    async withClockStopped(work: () => Promise<void>): Promise<void> {
+      stoppedMs = Date.now();
+      await work().finally(() => {
+        stoppedMs = undefined;
+      });
     },
 
     as: (token: string) => createClient({ url: control.url, token }),
