@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import type { Finding, Tampering } from "@sluice/proto/api/proof";
+import { sha256 } from "@sluice/proto/base/digest";
 import { tryJson } from "@sluice/proto/base/json";
 import { type CheckedBody, checkedBody } from "@sluice/proto/events/body";
 import { chainHash, saltedDigest } from "./event-body.ts";
@@ -78,13 +78,13 @@ const MOVED_MOST = 10_000;
 
 /** Where it was written, as its own hash tells. */
 function placeOf({ seq, prev, hash, body }: Evidence): number | undefined {
-  const content = createHash("sha256").update(body).digest();
+  const content = sha256(body);
   const place = Buffer.alloc(8);
   for (let far = 1; far <= MOVED_MOST; far += 1) {
     for (const other of [seq - far, seq + far]) {
       if (other < 1) continue;
       place.writeBigInt64BE(BigInt(other));
-      const made = createHash("sha256").update(prev).update(place).update(content).digest();
+      const made = sha256(Buffer.concat([prev, place, content]));
       if (made.equals(hash)) return other;
     }
   }

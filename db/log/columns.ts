@@ -6,7 +6,7 @@ const OWN = ["id", "stream", "streamVersion", "type", "schemaVersion"] as const;
 
 /** The column for queries that says something else than the body it was taken from. */
 export function differingColumn({ columns }: EvidenceRow, body: CheckedBody): string | undefined {
-  if (columns.at.getTime() !== Date.parse(body.meta.at)) return "at";
+  if (columns.atMs !== Date.parse(body.meta.at)) return "at";
   if (columns.correlation !== body.meta.correlation) return "correlation";
   return (
     OWN.find((name) => columns[name] !== body[name]) ??

@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import { canonicalJson } from "@sluice/proto/base/canonical";
+import { sha256, sha256Hex } from "@sluice/proto/base/digest";
 import { SluiceError } from "@sluice/proto/base/errors";
 
 /**
@@ -115,15 +115,14 @@ export function prepareEvent(
 
 /** sha256(salt ‖ value), hex. */
 export function saltedDigest(salt: Uint8Array, value: string): string {
-  return createHash("sha256").update(salt).update(value).digest("hex");
+  return sha256Hex(Buffer.concat([salt, Buffer.from(value)]));
 }
 
 /** sha256(previous hash ‖ seq as 8 bytes ‖ sha256(body)): what `append_batch` computes in SQL. */
 export function chainHash(previous: Uint8Array, seq: number, body: string): Buffer {
   const place = Buffer.alloc(8);
   place.writeBigInt64BE(BigInt(seq));
-  const content = createHash("sha256").update(body).digest();
-  return createHash("sha256").update(previous).update(place).update(content).digest();
+  return sha256(Buffer.concat([previous, place, sha256(body)]));
 }
 
 function asText(event: NewEvent, values: EventBody): string {

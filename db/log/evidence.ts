@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, type SQL, sql } from "drizzle-orm";
+import { and, eq, gt, type SQL, sql } from "drizzle-orm";
 import type { Queryable } from "../connect.ts";
 import { events } from "../schema/events.ts";
 import type { Salted } from "./event-body.ts";
@@ -19,34 +19,41 @@ export interface Evidence {
 export type EvidenceRow = Evidence & { columns: Columns };
 
 /** What is taken from the body, for queries. */
-type Columns = Omit<typeof events.$inferSelect, "seq" | "prevHash" | "hash" | "body">;
+type Columns = Omit<typeof events.$inferSelect, "seq" | "prevHash" | "hash" | "body" | "at"> & {
+  atMs: number;
+};
 
-/** Events after that one, by seq. */
+type Row = Pick<Evidence, "seq" | "prev" | "hash" | "body"> &
+  Columns &
+  Record<"actor" | "reason", string | null> &
+  Record<"actorSalt" | "reasonSalt", Buffer | null>;
+
+/** Events after that one, by seq. As Postgres gives them: mapping each column costs a third of what checking an event does. */
 export async function readEvidence(
   db: Queryable,
   after: number,
   limit: number,
   condition?: SQL,
 ): Promise<EvidenceRow[]> {
-  const beside = personalBeside(db);
-  const { actor, actorSalt, reason, reasonSalt } = beside;
-  const rows = await db
-    .select({ events, personal: { actor, actorSalt, reason, reasonSalt } })
-    .from(events)
-    .leftJoinLateral(beside, sql`true`)
-    .where(and(gt(events.seq, after), condition))
-    .orderBy(asc(events.seq))
-    .limit(limit);
-  return rows.map(({ events: { seq, prevHash, hash, body, ...columns }, personal: its }) => ({
-    ...{ seq, prev: prevHash, hash, body, columns },
-    actor: salted(its?.actor, its?.actorSalt),
-    reason: salted(its?.reason, its?.reasonSalt),
+  const rows = await db.execute<Row>(sql`
+    select ${events.seq}, prev_hash as prev, hash, body, id, stream, stream_version as "streamVersion", type,
+           schema_version as "schemaVersion", (extract(epoch from at) * 1000)::float8 as "atMs", correlation,
+           policy, server, list, rollout, actor, actor_salt as "actorSalt", reason, reason_salt as "reasonSalt"
+      from ${events}
+      left join lateral ${personalBeside(db)} on true
+     where ${and(gt(events.seq, after), condition)}
+     order by ${events.seq}
+     limit ${limit}`);
+  return rows.map(({ seq, prev, hash, body, actor, actorSalt, reason, reasonSalt, ...columns }) => ({
+    ...{ seq, prev, hash, body, columns },
+    actor: salted(actor, actorSalt),
+    reason: salted(reason, reasonSalt),
   }));
 }
 
 /** A value that has lost its salt, which no erasure leaves behind, fits no digest. */
-function salted(value: string | null | undefined, salt: Buffer | null | undefined): Salted | undefined {
-  if (value === null || value === undefined) return undefined;
+function salted(value: string | null, salt: Buffer | null): Salted | undefined {
+  if (value === null) return undefined;
   return { salt: salt?.toString("hex") ?? "", value };
 }
 

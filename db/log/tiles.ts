@@ -70,18 +70,39 @@ function rootOfTile(hashes: Buffer): Buffer {
   );
 }
 
+/** The hash over `count` of a tile's hashes from `first` on, both of a whole subtree; undefined where the tile ends before. */
+type Nodes = (first: number, count: number) => Buffer | undefined;
+
+/** What was made once is kept: proofs of neighbours are made of the same nodes. */
+function nodesOf(tile: Buffer = Buffer.alloc(0)): Nodes {
+  const made = new Map<number, Buffer>();
+  return function node(first, count) {
+    if ((first + count) * HASH_BYTES > tile.length) return undefined;
+    if (count === 1) return tile.subarray(first * HASH_BYTES, (first + 1) * HASH_BYTES);
+    const place = (TILE + first) / count; // as in a heap: 1 is the whole tile's
+    const known = made.get(place);
+    if (known !== undefined) return known;
+    const left = node(first, count / 2);
+    const right = node(first + count / 2, count / 2);
+    if (left === undefined || right === undefined) return undefined;
+    const hash = nodeHash(left, right);
+    made.set(place, hash);
+    return hash;
+  };
+}
+
 export type SpanHash = (span: Span) => Promise<Buffer>;
 
 /** Tells the hash of any span of leaves that proofs ask for. Keeps tiles that it read: make one for each task. */
 export function spanHashes(readTile: (at: TileAt) => Promise<Buffer | undefined>, keptTiles = 256): SpanHash {
-  const kept = new Map<string, Promise<Buffer | undefined>>();
+  const kept = new Map<string, Promise<Nodes>>();
 
-  function tileAt(at: TileAt): Promise<Buffer | undefined> {
+  function tileAt(at: TileAt): Promise<Nodes> {
     const key = `${at.level}/${at.tile}`;
     const known = kept.get(key);
     if (known !== undefined) return known;
     if (kept.size >= keptTiles) kept.clear();
-    const read = readTile(at);
+    const read = readTile(at).then(nodesOf);
     kept.set(key, read);
     return read;
   }
@@ -92,11 +113,9 @@ export function spanHashes(readTile: (at: TileAt) => Promise<Buffer | undefined>
     for (; each * TILE <= leaves; each *= TILE) level += 1;
     const index = from / each;
     const tile = Math.floor(index / TILE);
-    const offset = (index % TILE) * HASH_BYTES;
-    const bytes = (leaves / each) * HASH_BYTES;
-    const hashes = (await tileAt({ level, tile }))?.subarray(offset, offset + bytes);
-    if (hashes?.length !== bytes) throw new Error(unfit(level, tile));
-    return rootOfTile(hashes);
+    const hash = (await tileAt({ level, tile }))(index % TILE, leaves / each);
+    if (hash === undefined) throw new Error(unfit(level, tile));
+    return hash;
   }
 
   return async function spanHash({ from, to }: Span): Promise<Buffer> {

@@ -1,21 +1,21 @@
 import type { Finding } from "@sluice/proto/api/proof";
-import { addLeaf, type Growing, leafHash, rootNow } from "@sluice/proto/base/merkle";
+import { addLeaf, type Growing, rootNow } from "@sluice/proto/base/merkle";
 import type { Queryable } from "../connect.ts";
 import { HASH_BYTES, leafIn, tileOf } from "./tiles.ts";
-import { readTile, treeReader } from "./tree.ts";
+import { readTile, readTiles, treeReader } from "./tree.ts";
 
 /** Makes the tree anew from the log as it is walked through, and holds the stored one against it. */
 export interface TreeCheck {
-  /** The next event's hash. */
-  add(hash: Buffer): void;
+  /** Reads what is stored of these events, which are the next ones. */
+  readLeaves(events: readonly { seq: number }[]): Promise<void>;
+  /** The next event's leaf; it is held against the stored one. */
+  add(seq: number, leaf: Buffer): void;
   /** An archived event's, by its leaf in the stored tree; undefined where that doesn't have it. */
   addStored(seq: number): Promise<Buffer | undefined>;
   /** Events are missing: what follows has no place in the tree that is made here. */
   lose(): void;
   /** of the tree over the events so far; undefined once some were missing */
   rootHere(): string | undefined;
-  /** Holds these events against the stored leaves. */
-  compare(events: readonly { seq: number; hash: Buffer }[]): Promise<void>;
   /** the stored tree's root; undefined where it can't be read */
   root(): Promise<string | undefined>;
   /** what is wrong with the stored tree */
@@ -37,6 +37,7 @@ export function createTreeCheck(db: Queryable, size: number): TreeCheck {
     );
   }
 
+  let stored: ReadonlyMap<number, Buffer> = new Map();
   let archivedTile: { number: number; hashes: Buffer | undefined } = { number: -1, hashes: undefined };
 
   function addOne(leaf: Buffer): void {
@@ -46,7 +47,15 @@ export function createTreeCheck(db: Queryable, size: number): TreeCheck {
   }
 
   return {
-    add: (hash) => addOne(leafHash(hash)),
+    async readLeaves(events) {
+      const numbers = new Set(events.filter(({ seq }) => seq <= size).map(({ seq }) => tileOf(seq - 1)));
+      stored = await readTiles(db, [...numbers]);
+    },
+    add(seq, leaf) {
+      if (unlike === undefined && seq <= size && !leaf.equals(leafIn(stored.get(tileOf(seq - 1)), seq - 1)))
+        unlike = seq;
+      addOne(leaf);
+    },
     async addStored(seq) {
       const number = tileOf(seq - 1);
       if (archivedTile.number !== number)
@@ -64,20 +73,6 @@ export function createTreeCheck(db: Queryable, size: number): TreeCheck {
       isLost = true;
     },
     rootHere: () => (isLost ? undefined : rootNow(made).toString("hex")),
-
-    async compare(events) {
-      let tile: Buffer | undefined;
-      let number = -1;
-      for (const { seq, hash } of events) {
-        if (unlike !== undefined || seq > size) return;
-        const at = tileOf(seq - 1);
-        if (at !== number) {
-          number = at;
-          tile = await readTile(db, { level: 0, tile: at });
-        }
-        if (!leafHash(hash).equals(leafIn(tile, seq - 1))) unlike = seq;
-      }
-    },
 
     root: storedRoot,
 

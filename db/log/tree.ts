@@ -1,5 +1,5 @@
 import { leafHash } from "@sluice/proto/base/merkle";
-import { and, asc, eq, gt, sql } from "drizzle-orm";
+import { and, asc, eq, gt, inArray, sql } from "drizzle-orm";
 import type { Database, Queryable, Tx } from "../connect.ts";
 import { lockCheckpoint, moveCheckpoint, readCheckpoint } from "../projections/checkpoint.ts";
 import { events } from "../schema/events.ts";
@@ -64,6 +64,16 @@ export async function readTile(db: Queryable, { level, tile }: TileAt): Promise<
     .from(tileTable)
     .where(and(eq(tileTable.level, level), eq(tileTable.tile, tile)));
   return row?.hashes;
+}
+
+/** The leaves' tiles of these numbers. */
+export async function readTiles(db: Queryable, numbers: readonly number[]): Promise<Map<number, Buffer>> {
+  const { level, tile, hashes } = tileTable;
+  const rows = await db
+    .select({ tile, hashes })
+    .from(tileTable)
+    .where(and(eq(level, 0), inArray(tile, [...numbers])));
+  return new Map(rows.map((row) => [row.tile, row.hashes]));
 }
 
 /** The hash of any span of the stored tree's leaves. */

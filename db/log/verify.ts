@@ -123,29 +123,49 @@ async function walk(
     claims.judge(claim, { hash: isSame ? claim.hash : "another", root: tree.rootHere() });
   }
 
-  for (;;) {
+  for (let ahead = readOn(db, proof, 0); ; ) {
     proof.signal?.throwIfAborted();
-    // one more than is checked: who follows still holds the hash as it was written
-    const page = await readEvidence(db, before.seq, PAGE + 1);
-    const head = await readHead(db);
-    const rows = page.slice(0, PAGE);
-    const claimed = await claimsOf(proof, before.seq + 1, rows.at(-1)?.seq ?? 0);
-    await tree.compare(rows.filter(({ seq }) => seq > archived.upTo));
+    const { rows, following, head, claimed } = await ahead;
+    if (following !== undefined) ahead = readOn(db, proof, rows.at(-1)?.seq ?? 0);
+    await tree.readLeaves(rows.filter(({ seq }) => seq > archived.upTo));
     for (const [index, row] of rows.entries()) {
       if (row.seq !== before.seq + 1) {
         await leave(before.seq + 1, row.seq - 1, claimed);
         before = { seq: row.seq - 1, hash: row.prev, isBad: true };
       }
       const headHash = head.seq === row.seq ? Buffer.from(head.hash, "hex") : undefined;
-      before = checkRow(before, row, page[index + 1]?.prev ?? headHash, findings);
-      if (row.seq > archived.upTo) tree.add(row.hash);
-      else if ((await tree.addStored(row.seq))?.equals(leafHash(row.hash)) === false && !before.isBad)
+      before = checkRow(before, row, (rows[index + 1] ?? following)?.prev ?? headHash, findings);
+      const leaf = leafHash(row.hash);
+      if (row.seq > archived.upTo) tree.add(row.seq, leaf);
+      else if ((await tree.addStored(row.seq))?.equals(leaf) === false && !before.isBad)
         findings.push(found("edited", row.seq, before, "isn't the one that was archived"));
-      for (const claim of claimed.get(row.seq) ?? []) judge(claim, leafHash(row.hash));
+      for (const claim of claimed.get(row.seq) ?? []) judge(claim, leaf);
     }
     proof.onProgress({ seq: before.seq, of: Math.max(head.seq, before.seq) });
-    if (page.length <= PAGE) return { last: before, findings };
+    if (following === undefined) return { last: before, findings };
   }
+}
+
+interface Page {
+  rows: EvidenceRow[];
+  /** the event after them, which holds the hash of the last one as it was written; undefined at the end */
+  following: EvidenceRow | undefined;
+  /** the log's, read after them */
+  head: Position;
+  claimed: Map<number, Claim[]>;
+}
+
+/** Begun while the page before is checked, so its failure may come before anybody waits for it. */
+function readOn(db: Queryable, proof: Proof, after: number): Promise<Page> {
+  async function read(): Promise<Page> {
+    const rows = await readEvidence(db, after, PAGE + 1);
+    const following = rows.length > PAGE ? rows.pop() : undefined;
+    const head = await readHead(db);
+    return { rows, following, head, claimed: await claimsOf(proof, after + 1, rows.at(-1)?.seq ?? 0) };
+  }
+  const page = read();
+  page.catch(() => {});
+  return page;
 }
 
 function checkRow(

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { sha256 } from "./digest.ts";
 
 /**
  * A Merkle tree as RFC 6962 (2.1) has it: leaves and nodes are hashed apart, so neither passes for the other; a tree whose
@@ -18,11 +18,11 @@ export interface Span {
 }
 
 export function leafHash(data: Uint8Array): Buffer {
-  return createHash("sha256").update(LEAF).update(data).digest();
+  return sha256(Buffer.concat([LEAF, data]));
 }
 
 export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
-  return createHash("sha256").update(NODE).update(left).update(right).digest();
+  return sha256(Buffer.concat([NODE, left, right]));
 }
 
 const LEAF = Uint8Array.of(0);
@@ -54,9 +54,7 @@ export function addLeaf(tree: Growing, leaf: Buffer): void {
 
 /** The root; of no leaves, the hash of nothing. */
 export function rootNow({ peaks }: Growing): Buffer {
-  return peaks.length === 0
-    ? createHash("sha256").digest()
-    : peaks.reduceRight((right, left) => nodeHash(left, right));
+  return peaks.length === 0 ? sha256("") : peaks.reduceRight((right, left) => nodeHash(left, right));
 }
 
 export function rootOf(leaves: Iterable<Buffer>): Buffer {

@@ -1,5 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
-import type { AuditBundleInput } from "@sluice/proto/api/proof";
+import type { AuditBundleInput, AuditBundleView } from "@sluice/proto/api/proof";
 import type { Invocation } from "./command.ts";
 
 export interface Written {
@@ -16,16 +16,24 @@ export async function writeBundle(
 ): Promise<Written> {
   const file: FileHandle = await open(out, flags);
   const written: Written = { events: 0, bytes: 0, interrupted: false };
+
+  /** Begun while the part before is written, so its failure may come before anybody waits for it. */
+  function ask(at?: AuditBundleInput["at"]): Promise<AuditBundleView> {
+    const part = client.audit.bundle.query({ ...input, ...(at && { at }) });
+    part.catch(() => {});
+    return part;
+  }
+
   try {
-    for (let at: AuditBundleInput["at"]; ; ) {
-      const { lines, next } = await client.audit.bundle.query({ ...input, ...(at && { at }) });
+    for (let part = ask(); ; ) {
+      const { lines, next } = await part;
+      if (next !== undefined && !signal.aborted) part = ask(next);
       const text = lines.map((line) => `${line}\n`).join("");
       await file.writeFile(text);
       written.bytes += Buffer.byteLength(text);
       written.events =
         next?.events ?? written.events + lines.filter((line) => line.startsWith('{"event"')).length;
       if (next === undefined) break;
-      at = next;
       terminal.status(`event ${next.after} of ${input.to ?? next.anchor}`);
       if (signal.aborted) return { ...written, interrupted: true };
     }

@@ -21,7 +21,8 @@ import { openWitness, readWitnesses } from "./witnesses.ts";
 type Input = z.output<typeof auditBundleInput>;
 type At = NonNullable<Input["at"]>;
 
-const PAGE = 500;
+/** Proofs of neighbours are made of the same nodes of the tree: larger parts make each of them once. */
+const PAGE = 2_000;
 /** As many events are looked through for those that are meant. */
 const WINDOW = 20_000;
 /** Where a run was written anew, it is known to within so many events. */
