@@ -123,7 +123,13 @@ export interface HtbShare {
   burstBytes?: number | undefined;
   cburstBytes?: number | undefined;
   quantumBytes?: number | undefined;
+  /** what the line adds to each packet, and the least it carries one as */
+  overheadBytes?: number | undefined;
+  mpuBytes?: number | undefined;
+  linklayer?: Linklayer | undefined;
 }
+/** `atm`: the line carries whole cells */
+export type Linklayer = "ethernet" | "atm";
 export type HtbClass = ClassOf<HtbShare>;
 
 /** A rate; `first` is what it is in the beginning, for so long. */

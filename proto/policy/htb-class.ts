@@ -1,8 +1,10 @@
 import { CLASS_FIELDS, NUMBERED_FIELDS, partOf, type ReadShare } from "./class-fields.ts";
 import type { HtbShare } from "./document.ts";
-import { integer, optional, rate, size } from "./fields.ts";
+import { integer, oneOf, optional, rate, size } from "./fields.ts";
 import { readFields } from "./reader.ts";
 
+/** what tc takes */
+const LINE_MAX_BYTES = 0xffff;
 const SHAPE = {
   rate,
   ceil: optional(rate),
@@ -11,6 +13,9 @@ const SHAPE = {
   burst: optional(size),
   cburst: optional(size),
   quantum: optional(size),
+  overhead: optional(integer(0, LINE_MAX_BYTES)),
+  mpu: optional(integer(0, LINE_MAX_BYTES)),
+  linklayer: optional(oneOf(["ethernet", "atm"])),
   ...CLASS_FIELDS,
   ...NUMBERED_FIELDS,
 } as const;
@@ -32,6 +37,9 @@ export const readHtbShare: ReadShare<HtbShare> = (reader, node, name) => {
     burstBytes: fields.burst,
     cburstBytes: fields.cburst,
     quantumBytes: fields.quantum,
+    overheadBytes: fields.overhead,
+    mpuBytes: fields.mpu,
+    linklayer: fields.linklayer,
   };
   return { fields, own };
 };

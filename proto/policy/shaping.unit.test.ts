@@ -193,6 +193,8 @@ describe("what can't be shaped is refused where it stands", () => {
     ["eth0: { classes: { a: { rate: 1mbit, ‸rat: 1mbit } } }", "unknown field rat; did you mean rate?"],
     ["eth0: { classes: { a: { rate: 1mbit, priority: ‸8 } } }", "bad value for priority"],
     ["eth0: { classes: { a: { rate: 1mbit, mtu: ‸big } } }", "bad value for mtu"],
+    ["eth0: { classes: { a: { rate: 1mbit, overhead: ‸-4 } } }", "bad value for overhead"],
+    ["eth0: { classes: { a: { rate: 1mbit, linklayer: ‸dsl } } }", "bad value for linklayer"],
     ["eth0: { classes: { a: { rate: 2mbit, ceil: ‸1mbit } } }", "the ceil of a is below its rate"],
     ["eth0: { classes: { a: { rate: 1mbit, id: ‸0 } } }", "bad value for id"],
     ["eth0: { classes: { a: { rate: 1mbit, id: ‸ffff } } }", "bad value for id"],

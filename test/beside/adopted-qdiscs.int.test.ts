@@ -27,7 +27,7 @@ const HTB = [
   "tc class add dev eth0 parent 1: classid 1:1 htb rate 1224kbit",
   "tc class add dev eth0 parent 1:1 classid 1:10 htb rate 200kbit ceil 200kbit prio 1 mtu 1500",
   "tc class add dev eth0 parent 1:1 classid 1:20 htb rate 1024kbit ceil 1224kbit prio 2 burst 15k quantum 3000",
-  "tc class add dev eth0 parent 1: classid 1:1e1 htb rate 97mbit ceil 100mbit",
+  "tc class add dev eth0 parent 1: classid 1:1e1 htb rate 97mbit ceil 100mbit overhead 38 mpu 64 linklayer atm",
   "tc qdisc add dev eth0 parent 1:10 handle 10: pfifo limit 50",
   "tc qdisc add dev eth0 parent 1:20 handle 20: bfifo limit 20000",
 ].join(" && ");

@@ -27,9 +27,10 @@ function withoutPair(words: readonly string[], name: string): string[] {
   return words.filter((word, index) => word !== name && words[index - 1] !== name);
 }
 
-/** `limit 50p`, `quantum 3028b` and `perturb 10sec` are asked for without the unit. */
+/** `limit 50p`, `quantum 3028b`, `mpu 64b` and `perturb 10sec` are asked for without the unit. */
 function plainNumber(word: string, name: string): string {
-  const units = name.endsWith("quantum") ? /^(\d+)b$/ : name === "perturb" ? /^(\d+)sec$/ : /^(\d+)p$/;
+  const units =
+    name.endsWith("quantum") || name === "mpu" ? /^(\d+)b$/ : name === "perturb" ? /^(\d+)sec$/ : /^(\d+)p$/;
   return word.replace(units, "$1");
 }
 
@@ -42,11 +43,13 @@ function u32Words(words: readonly string[]): string[] {
   });
 }
 
-/** `burst 1599b/1 … buffer [00027e3e]` → the burst that makes this buffer */
+/** `burst 1599b/1 … buffer [00027e3e]` → the burst that makes this buffer. An mpu is printed of both rates, and is one. */
 function htbWords(words: readonly string[]): string[] {
   const burst = exactSize(wordAfter(words, "rate"), wordAfter(words, "buffer"));
   const cburst = exactSize(wordAfter(words, "ceil"), wordAfter(words, "cbuffer"));
-  return withValue(withValue(words, "burst", burst), "cburst", cburst);
+  const second = words.indexOf("mpu", words.indexOf("mpu") + 1);
+  const once = words.filter((_, index) => second < 0 || (index !== second && index !== second + 1));
+  return withValue(withValue(once, "burst", burst), "cburst", cburst);
 }
 
 /** `burst 10Kb/1 mpu 0b [00138800] lat 50ms limit 16490b`: the latency is what comes of the limit */

@@ -9,6 +9,14 @@ test("a burst is asked for in the size that makes the same time, not in the one 
   expect(asked("htb", said)).toBe("rate 1224Kbit ceil 100Mbit burst 1600b cburst 1600b");
 });
 
+test("what a line adds is asked for once, not for each of the two rates", () => {
+  const said =
+    "rate 97Mbit overhead 38 ceil 100Mbit linklayer atm burst 1589b/1 mpu 64b cburst 1600b/1 mpu 64b buffer [000007ff] cbuffer [000007d0]";
+  expect(asked("htb", said)).toMatch(
+    /^rate 97Mbit overhead 38 ceil 100Mbit linklayer atm burst \d+b mpu 64 cburst 1600b$/,
+  );
+});
+
 test("a tbf is asked for by its limit, of which its latency comes", () => {
   const said = "rate 1Mbit burst 10Kb/1 mpu 0b [00138800] lat 50ms limit 16490b linklayer ethernet";
   expect(asked("tbf", said)).toBe("rate 1Mbit burst 10240b limit 16490b");

@@ -37,7 +37,17 @@ export function htbClassArgs(shaped: HtbClass, r2q: number | undefined): string[
     ["burst", String(shaped.burstBytes ?? burstBytes(rate, mtu))],
     ["cburst", String(shaped.cburstBytes ?? burstBytes(ceil, mtu))],
     ["quantum", String(shaped.quantumBytes ?? quantumBytes(rate, r2q ?? DEFAULT_R2Q))],
+    ...lineArgs(shaped),
   ].flat();
+}
+
+/** What the line makes of each packet; nothing where the policy says nothing of it. */
+function lineArgs({ overheadBytes, mpuBytes, linklayer }: HtbClass): string[][] {
+  return [
+    ...(overheadBytes ? [["overhead", String(overheadBytes)]] : []),
+    ...(mpuBytes ? [["mpu", String(mpuBytes)]] : []),
+    ...(linklayer === undefined ? [] : [["linklayer", linklayer]]),
+  ];
 }
 
 export function checkHtbClass({ shaped, at }: PlacedClass<HtbClass>, report: Reporter): void {

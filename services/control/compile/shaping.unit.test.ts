@@ -115,6 +115,19 @@ test("a filter whose place is taken, or that the kernel lacks, is refused with i
   expect(refusals("[prio 9 matchall]", all)).toEqual(["9:19 this kernel has no matchall filter"]);
 });
 
+test("what the line adds to a packet is said of the classes that know it", () => {
+  const { tree } = made(`
+    classes:
+      dsl: { rate: 1mbit, overhead: 34, mpu: 68, linklayer: ethernet }
+      atm: { rate: 1mbit, linklayer: atm }
+      rest: { rate: 1mbit, overhead: 0, default: true }`);
+  expect(tree.classes?.map((line) => line.replace(/^.* quantum \d+ ?/, ""))).toEqual([
+    "overhead 34 mpu 68 linklayer ethernet",
+    "linklayer atm",
+    "",
+  ]);
+});
+
 test("a qdisc has the number that is asked for, and its classes with it", () => {
   const { tree } = made(`
     handle: 8001

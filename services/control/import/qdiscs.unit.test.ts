@@ -71,7 +71,7 @@ const HTB = treeOf(
     "1: 1:1 rate 1224Kbit ceil 1224Kbit burst 1600b cburst 1600b",
     "1:1 1:20 prio 2 quantum 12800 rate 1024Kbit ceil 1024Kbit burst 15360b cburst 1600b",
     "1:1 1:10 prio 1 quantum 2500 rate 200Kbit ceil 200Kbit burst 1500b cburst 1500b",
-    "1: 1:1e1 prio 0 quantum 200000 rate 97Mbit ceil 100Mbit burst 1589b cburst 1600b",
+    "1: 1:1e1 prio 0 quantum 200000 rate 97Mbit overhead 38 ceil 100Mbit linklayer atm burst 1589b mpu 64 cburst 1600b",
   ],
 );
 
@@ -89,7 +89,7 @@ test("an htb becomes shaping that compiles to the same handles, rates, bursts, d
       "1: 1:1 rate 1224kbit ceil 1224kbit mtu 1500 burst 1600 cburst 1600 quantum 15300",
       "1:1 1:10 rate 200kbit ceil 200kbit prio 1 mtu 1500 burst 1500 cburst 1500 quantum 2500",
       "1:1 1:20 rate 1024kbit ceil 1024kbit prio 2 mtu 1500 burst 15360 cburst 1600 quantum 12800",
-      "1: 1:1e1 rate 97mbit ceil 100mbit prio 0 mtu 1500 burst 1589 cburst 1600 quantum 200000",
+      "1: 1:1e1 rate 97mbit ceil 100mbit prio 0 mtu 1500 burst 1589 cburst 1600 quantum 200000 overhead 38 mpu 64 linklayer atm",
     ],
     filters: [],
   });
@@ -201,7 +201,7 @@ function filtered(filter: string): TcTree {
 
 test.each([
   ["a word that isn't known", treeOf([`${HTB_ROOT} offload on`], [CLASS]), "offload"],
-  ["a class with more", treeOf([HTB_ROOT], [`${CLASS} overhead 14`]), "overhead 14"],
+  ["a class with more", treeOf([HTB_ROOT], [`${CLASS} slot 14`]), "slot 14"],
   [
     "a class that hangs nowhere",
     treeOf([HTB_ROOT], [CLASS, CLASS.replace("1: 1:10", "1:7 1:11")]),

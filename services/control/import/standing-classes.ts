@@ -73,16 +73,22 @@ const SHARE: ReadonlyMap<string, string> = new Map([
   ["burst", "burst"],
   ["cburst", "cburst"],
   ["quantum", "quantum"],
+  ["overhead", "overhead"],
+  ["mpu", "mpu"],
 ]);
 
 /** A class's mtu is not printed, and counts for nothing where both bursts are said. */
 function htbClassFields({ classid, kind, args }: TcClass, odd: Tell): string[] {
-  const options = optionsOf(args) ?? {};
+  const line = args.indexOf("linklayer"); // its value is a name like any other
+  const options = optionsOf(line === -1 ? args : args.toSpliced(line, 2)) ?? {};
   const { rate, burst, cburst } = options;
   const isKnown = Object.keys(options).every((name) => SHARE.has(name));
   if (kind !== "htb" || !isKnown || !(rate && burst && cburst) || !parseRateBitPerSec(rate))
     odd(`the class ${classid} can't be said: ${kind} ${args.join(" ")}`);
-  return Object.entries(options).map(([name, value]) => `${SHARE.get(name)}: ${value}`);
+  return [
+    ...Object.entries(options).map(([name, value]) => `${SHARE.get(name)}: ${value}`),
+    ...(line === -1 ? [] : [`linklayer: ${args[line + 1]}`]),
+  ];
 }
 
 function hfscFields({ args }: TcQdisc, odd: Tell): Omit<StandingTree, "classes"> {
