@@ -10,7 +10,7 @@ function project(name: string, timeoutMs: number, more: { isolate?: boolean } = 
       name,
       include: [`**/*.${name}.test.ts`],
       testTimeout: timeoutMs,
-      hookTimeout: 120_000,
+      hookTimeout: 300_000,
       ...more,
     },
   };
@@ -22,8 +22,8 @@ export default defineConfig({
     projects: [
       // memory alone: nothing that one file could leave to the next, so what is loaded (and compiled) stays
       project("unit", 60_000, { isolate: false }),
-      project("int", 120_000),
-      project("e2e", 180_000),
+      project("int", 240_000),
+      project("e2e", 300_000),
     ],
   },
 });

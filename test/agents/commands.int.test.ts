@@ -61,7 +61,7 @@ async function agentCommand(...args: string[]) {
     server.namespace,
     process.execPath,
     [PROGRAM, ...args, "--state", folder],
-    { env: { ...process.env, ...server.env }, timeoutMs: 30_000 },
+    { env: { ...process.env, ...server.env }, timeoutMs: 110_000 },
   );
   return { code, stdout: stdout.trim(), stderr: stderr.trim() };
 }
@@ -75,7 +75,7 @@ async function startAgentProcess(): Promise<void> {
   running.stdout.resume();
   await waitUntil(
     "the agent",
-    15_000,
+    60_000,
     async () => JSON.parse((await agentCommand("status", "--json")).stdout).running,
   );
 }

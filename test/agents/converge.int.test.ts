@@ -301,7 +301,7 @@ test("a plan tells the exact differences and writes nothing", async () => {
   control.plan("p2", refusedFirewall());
   await waitUntil(
     "both answers",
-    10_000,
+    60_000,
     () => control.reports.filter(({ kind }) => kind === "plan").length === 2,
   );
   const [first, second] = control.reports.filter((report) => report.kind === "plan");

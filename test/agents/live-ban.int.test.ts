@@ -62,7 +62,7 @@ beforeAll(async () => {
   control.issue(dropping(), 1);
   await waitUntil("the outcome", PATIENCE_MS, () => control.outcomes().length === 1);
   expect(control.outcomes()[0]).toMatchObject({ result: "confirmed" });
-}, 60_000);
+}, 240_000);
 
 afterAll(async () => {
   await agent?.close();

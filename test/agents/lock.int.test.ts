@@ -22,7 +22,7 @@ const racers: Racer[] = [];
 beforeAll(async () => {
   folder = makePrivateDirectory("lock");
   racers.push(...(await Promise.all(Array.from({ length: RACERS }, startRacer))));
-}, 60_000);
+}, 240_000);
 afterAll(async () => {
   for (const { child } of racers) await child.stop("SIGKILL");
   await folder.remove();

@@ -38,7 +38,7 @@ function agent(...words: string[]) {
     lab.fabric.host("server-1").namespace,
     process.execPath,
     [main, ...words, "--state", lab.agent("server-1").stateFolder],
-    { timeoutMs: 30_000 },
+    { timeoutMs: 110_000 },
   );
 }
 

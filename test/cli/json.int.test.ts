@@ -161,7 +161,7 @@ test("drift: seen, repaired, looked up", async () => {
   await execIn(lab.fabric.host("server-1").namespace, "iptables", flush);
   await waitUntil(
     "the repair",
-    20_000,
+    60_000,
     async () => (await lab.client.drift.ls.query({ all: true })).length > 0,
   );
   const [seen] = await sluice.json("drift ls", ["--all"]);

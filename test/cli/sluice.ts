@@ -9,7 +9,7 @@ import { type ErrorView, errorView } from "@sluice/proto/api/error";
 import { expect } from "vitest";
 import { z } from "zod";
 
-const LIMIT_MS = 45_000;
+const LIMIT_MS = 110_000;
 const errorLine = z.strictObject({ error: errorView });
 
 export interface Ran {

@@ -121,7 +121,7 @@ describe("appending", () => {
     await using database = await connect(proxy.url, { schema: log.database.schema });
     const retries = Promise.withResolvers<void>();
     const logger = { info: () => {}, warn: () => retries.resolve() };
-    await using appender = new Appender(database, { attemptTimeoutMs: 400, log: logger });
+    await using appender = new Appender(database, { attemptTimeoutMs: 3_000, log: logger });
     await appendAll(appender, "warm", [newEvent()]);
     void proxy.loseAnswers();
     const appending = appender.append({ stream: "a", expected: 0, events: [newEvent()] });
