@@ -51,6 +51,16 @@ test("what was decided is signed soon, with the key that servers pin, put into N
   });
 });
 
+test("with NATS away checkpoints are signed beside the log, and put when it is back", async () => {
+  const put = world.link.checkpoints.length;
+  const seq = await withNatsAway(async () => {
+    const upTo = await signedBeside(1);
+    expect(world.link.checkpoints).toHaveLength(put);
+    return upTo;
+  });
+  await signedUpTo(seq);
+});
+
 test("a log in which nothing happens gets no further checkpoint, and those of before are put again into a NATS that lost them", async () => {
   await world.client.lists.create.mutate({ list: "one" });
   const { head } = await world.client.audit.verify.query();
@@ -97,14 +107,51 @@ test("a stream that knows more than the log isn't buried under newer checkpoints
   await tamper(
     "delete from signed_checkpoints where seq > 2",
     "delete from events where seq > 2",
+    "delete from personal where seq > 2",
     "update head set seq = 2, hash = (select hash from events where seq = 2)",
     "delete from merkle_tiles",
     "delete from checkpoints where name = 'tree'",
+    "update checkpoints set position = least(position, 2)",
   );
   world.pass(600_000);
   await saidOf("the CHECKPOINTS stream isn't this log's");
   expect(world.link.checkpoints).toHaveLength(put);
 });
+
+test("a stream that has another history than was signed while it was away isn't buried, and that is said", async () => {
+  const put = world.link.checkpoints.length;
+  await withNatsAway(() => signedBeside(10));
+  await saidOf("was never signed here");
+  expect(world.link.checkpoints).toHaveLength(put);
+});
+
+/** Control starts anew, and the stream doesn't answer as long as the work goes on. */
+async function withNatsAway<T>(work: () => Promise<T>): Promise<T> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  await world.restart(async () => {
+    world.link.back = promise;
+  });
+  try {
+    return await work();
+  } finally {
+    resolve();
+  }
+}
+
+/** So many events come, and are signed in the database. */
+async function signedBeside(events: number): Promise<number> {
+  for (let n = 0; n < events; n += 1)
+    await world.client.lists.create.mutate({ list: `away-${Date.now()}-${n}` });
+  const seq = (await world.client.audit.log.query({ limit: 1 })).events[0]?.seq ?? 0;
+  await waitUntil("a checkpoint beside the log", PATIENCE_MS, async () => {
+    world.pass(60_000);
+    return await world.database(async ({ sql }) => {
+      const rows = await sql`select from signed_checkpoints where seq >= ${seq}`;
+      return rows.length > 0;
+    });
+  });
+  return seq;
+}
 
 test("signed checkpoints that are taken away while control runs aren't signed anew over what came instead", async () => {
   await world.stop();

@@ -22,6 +22,8 @@ export interface MemoryLink {
   /** those in the stream, and those that servers were told */
   checkpoints: SignedMessage[];
   told: SignedMessage[];
+  /** until then nobody is answered about checkpoints */
+  back: Promise<void>;
   /** how a server answers when it is asked */
   answer(server: string, ask: Ask): Promise<AskReply>;
 }
@@ -48,6 +50,7 @@ export function memoryLink(): MemoryLink {
     readers: new Set(),
     checkpoints: [],
     told: [],
+    back: Promise.resolve(),
     answer: async (server) => ({ ok: false, reason: `${server} doesn't answer` }),
   };
   const out: ControlLink = {
@@ -78,9 +81,11 @@ export function memoryLink(): MemoryLink {
     },
     lastEvent: async () => memory.events.at(-1)?.seq ?? 0,
     async putCheckpoint(_id, message) {
+      await memory.back;
       memory.checkpoints.push(message);
     },
     async lastCheckpoint() {
+      await memory.back;
       const last = memory.checkpoints.at(-1);
       return last && JSON.stringify(last);
     },

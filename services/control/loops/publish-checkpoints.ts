@@ -1,5 +1,5 @@
 import { readHead } from "@sluice/db/log/read";
-import { checkpointsAfter } from "@sluice/db/log/signed-checkpoints";
+import { checkpointsAfter, checkpointsBetween } from "@sluice/db/log/signed-checkpoints";
 import { SluiceError } from "@sluice/proto/base/errors";
 import { openMessage } from "@sluice/proto/base/sign";
 import { byAge, type Checkpoint, checkpoint } from "@sluice/proto/wire/checkpoint";
@@ -17,9 +17,14 @@ const PAGE = 100;
 const TOLD_AGAIN_MS = 60_000;
 
 /**
- * Signs a checkpoint of the log whenever one is due, puts all of them onto the CHECKPOINTS stream, in order, from where that
- * stream ends, and tells servers the newest. A stream that knows more than this database of the same epoch stops it: the log
- * was cut off or is another one's, and the stream's word must not be buried under newer ones.
+ * Signs a checkpoint of the log whenever one is due; puts all of them onto the CHECKPOINTS stream, in order, from where that
+ * stream ends, and tells servers the newest.
+ *
+ * 1. The stream is asked first: what it knows must be known here, too. One that knows more than this database of the same
+ *    epoch, or another history, stops both: the log was cut off or is another one's, and the stream's word must not be buried
+ *    under newer ones.
+ * 2. Where it doesn't answer for as long as an event may stand unsigned, it is signed without it. Those are put when it is
+ *    back, and held against it then.
  */
 export function createCheckpointPublisher(services: Services): Publisher {
   const { database, link, clock, timings, enrolment, log } = services;
@@ -27,11 +32,23 @@ export function createCheckpointPublisher(services: Services): Publisher {
   let last: Place | undefined;
   /** the newest that this process has seen beside the log */
   let known: Place | undefined;
+  /** since when the stream hasn't said where it ends */
+  let silentSinceMs: number | undefined;
+  /** what it said isn't this log's */
+  let isStranger = false;
   let told: { seq: number; atMs: number } | undefined;
 
-  async function look(): Promise<void> {
+  async function sign(): Promise<void> {
+    const nowMs = clock.now().getTime();
+    if (last === undefined) silentSinceMs ??= nowMs;
+    else silentSinceMs = undefined;
+    if (isStranger || (silentSinceMs !== undefined && nowMs - silentSinceMs < timings.checkpointMs)) return;
+    await signIfDue();
+  }
+
+  async function publish(): Promise<void> {
     last ??= await endOfStream();
-    const newest = await signIfDue();
+    const newest = await lastSigned(services);
     if (newest === undefined) return;
     for (;;) {
       const page = await checkpointsAfter(database.db, last, PAGE);
@@ -44,22 +61,25 @@ export function createCheckpointPublisher(services: Services): Publisher {
     await tell(newest);
   }
 
-  async function signIfDue(): Promise<SignedCheckpoint | undefined> {
+  async function signIfDue(): Promise<void> {
     const [newest, head] = await Promise.all([lastSigned(services), readHead(database.db)]);
     mustKnow(newest?.checkpoint, known);
     const waiting = head.seq - (newest?.checkpoint.seq ?? 0);
     const signedAtMs = newest === undefined ? 0 : Date.parse(newest.checkpoint.at);
     const isOld = clock.now().getTime() - signedAtMs >= timings.checkpointMs;
     const isDue = waiting >= MOST_EVENTS || (waiting !== 0 && isOld);
-    const now = isDue ? await signCheckpoint(services) : newest;
-    known = now?.checkpoint;
-    return now;
+    known = (isDue ? await signCheckpoint(services) : newest)?.checkpoint;
   }
 
-  /** Asked before anything is signed: what it knows must be known here, too. */
   async function endOfStream(): Promise<Place> {
     const text = await link.lastCheckpoint();
-    if (text === undefined) return { epoch: 0, seq: 0 };
+    isStranger = true;
+    const end = text === undefined ? { epoch: 0, seq: 0 } : await endIn(text);
+    isStranger = false;
+    return end;
+  }
+
+  async function endIn(text: string): Promise<Place> {
     const opened = openMessage(enrolment.keys, "checkpoint", checkpoint, text);
     if (!opened.ok) throw notOurs(`its newest is ${opened.reason}`);
     const { epoch, seq } = opened.value;
@@ -68,7 +88,17 @@ export function createCheckpointPublisher(services: Services): Publisher {
       throw notOurs(
         `it knows event ${seq}, and here the newest that was signed is ${newest?.checkpoint.seq ?? 0}`,
       );
+    if (epoch >= services.epoch && !(await isKept(opened.value)))
+      throw notOurs(`what it knows of event ${seq} was never signed here, as far as the database goes`);
     return { epoch, seq };
+  }
+
+  async function isKept({ epoch, seq, hash }: Checkpoint): Promise<boolean> {
+    const kept = await checkpointsBetween(database.db, seq, seq);
+    return kept.some((one) => {
+      const its = openMessage(enrolment.keys, "checkpoint", checkpoint, JSON.stringify(one.message));
+      return one.epoch === epoch && its.ok && its.value.hash === hash;
+    });
   }
 
   async function tell({ checkpoint: { seq }, message }: SignedCheckpoint): Promise<void> {
@@ -83,7 +113,13 @@ export function createCheckpointPublisher(services: Services): Publisher {
       last = undefined;
       told = undefined;
     },
-    run: (signal) => every(timings.checkpointLookMs, "the log's checkpoint", look, { signal, log }),
+    async run(signal) {
+      const until = { signal, log };
+      await Promise.all([
+        every(timings.checkpointLookMs, "signing the log's checkpoint", sign, until),
+        every(timings.checkpointLookMs, "publishing the log's checkpoint", publish, until),
+      ]);
+    },
   };
 }
 
