@@ -25,5 +25,12 @@ export const assignmentTable = pgTable(
   (table) => [primaryKey({ columns: [table.server, table.generation] })],
 );
 
+/** Which servers were ever to hold a policy. */
+export const policyServerTable = pgTable(
+  "policy_servers",
+  { policy: text().notNull(), server: text().notNull() },
+  (table) => [primaryKey({ columns: [table.policy, table.server] })],
+);
+
 /** Manifests by digest, as canonical JSON text. */
 export const manifestTable = pgTable("manifests", { digest: text().primaryKey(), text: text().notNull() });

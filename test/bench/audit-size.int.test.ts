@@ -17,11 +17,14 @@ const EVENTS = 200_000;
 /** what isn't in blocks yet, and about one block: the same on any size of log */
 const MOST_EVENTS = 2 * EVENTS_PER_BLOCK;
 const MOST_TERM_ROWS = 4_000;
+/** for a page of servers, or for all that one server had proven to hold */
+const MOST_ASSIGNMENTS = 500;
 const TABLES = [
   "events",
   "personal",
   "history_terms",
   "assignments",
+  "policy_servers",
   "list_spans",
   "list_revisions",
   "server_labels",
@@ -62,6 +65,7 @@ test("no question reads a table whole, or more of the log than its page", async 
     for (const table of TABLES) expect.soft(read(table, "scans"), `${name}: ${table} whole`).toBe(0);
     expect.soft(read("events", "rows"), `${name}: events`).toBeLessThan(MOST_EVENTS);
     expect.soft(read("history_terms", "rows"), `${name}: terms`).toBeLessThan(MOST_TERM_ROWS);
+    expect.soft(read("assignments", "rows"), `${name}: assignments`).toBeLessThan(MOST_ASSIGNMENTS);
   }
 });
 

@@ -15,7 +15,7 @@ import { questionsOf } from "./fleet-year/questions.ts";
 
 const EVENTS = 2_500;
 const TABLES = [
-  ...["policies", "policy_revisions", "servers", "assignments", "rollouts"],
+  ...["policies", "policy_revisions", "servers", "assignments", "policy_servers", "rollouts"],
   ...["lists", "list_revisions", "list_spans", "server_labels"],
 ];
 

@@ -16,8 +16,13 @@ type ServerAt = AuditAtView["servers"][number];
 
 /** Rows come as Postgres writes them. */
 const moment = z.string().transform((text) => new Date(text).toISOString());
-const assigned = z.string().transform((text) => z.array(assignedView).parse(JSON.parse(text)));
-const held = { epoch: z.int(), generation: z.int(), assigned, manifest: z.string(), at: moment };
+const held = {
+  epoch: z.int(),
+  generation: z.int(),
+  assigned: z.array(assignedView),
+  manifest: z.string(),
+  at: moment,
+};
 const row = z.object({
   server: z.string(),
   labels: z.string().transform((text) => labelsOf.parse(JSON.parse(text))),
@@ -27,7 +32,7 @@ const row = z.object({
 
 /**
  * Every server there was by then, by name: what it was to hold and had proven to hold. A lookup per server for each,
- * however long ago it is.
+ * however long ago it is; for a policy only of servers that were ever to hold it.
  */
 export async function serversAt(
   { database }: Pick<Context, "database">,
@@ -35,25 +40,30 @@ export async function serversAt(
   { server, policy, after, limit }: ServersAsked,
 ): Promise<ServerAt[]> {
   const then = sql`${time}::text::timestamptz`;
-  const holds = JSON.stringify([{ policy }]);
+  const holds = sql`${JSON.stringify([{ policy }])}::text::jsonb`;
+  const conditions = [
+    server === undefined ? [] : sql`s.server = ${server}`,
+    after === undefined ? [] : sql`s.server > ${after}`,
+    policy === undefined
+      ? []
+      : sql`s.policy = ${policy} and (d.assigned @> ${holds} or c.assigned @> ${holds})`,
+  ].flat();
   const rows = await database.db.execute(sql`
     select s.server, l.labels::text as labels, to_json(d)::text as decided, to_json(c)::text as confirmed
-      from servers as s
-     cross join lateral (
-             select labels from server_labels as x where x.server = s.server and x.at <= ${then}
-              order by x.at desc, x.seq desc limit 1) as l
+      from ${policy === undefined ? sql`servers` : sql`policy_servers`} as s
       left join lateral (
-             select epoch, generation, assigned::text, manifest, at, cause, actor, reason
+             select epoch, generation, assigned, manifest, at, cause, actor, reason
                from assignments as a where a.server = s.server and a.at <= ${then}
               order by a.at desc, a.generation desc limit 1) as d on true
       left join lateral (
-             select epoch, generation, assigned::text, manifest, outcome_at as at
+             select epoch, generation, assigned, manifest, outcome_at as at
                from assignments as a
               where a.server = s.server and a.outcome = 'confirmed' and a.outcome_at <= ${then}
               order by a.outcome_at desc, a.generation desc limit 1) as c on true
-     where ${server === undefined ? sql`true` : sql`s.server = ${server}`}
-       and ${after === undefined ? sql`true` : sql`s.server > ${after}`}
-       and ${policy === undefined ? sql`true` : sql`(d.assigned::jsonb @> ${holds}::text::jsonb or c.assigned::jsonb @> ${holds}::text::jsonb)`}
+     cross join lateral (
+             select labels from server_labels as x where x.server = s.server and x.at <= ${then}
+              order by x.at desc, x.seq desc limit 1) as l
+     where ${sql.join([sql`true`, ...conditions], sql` and `)}
      order by s.server
      limit ${limit ?? null}::integer`);
   return rows.map((found) => viewOf(found));

@@ -43,8 +43,21 @@ export async function openTables(database: Database): Promise<Tables> {
   const listRevisions = await open("list_revisions", "list rev digest entries at");
   const spans = await open("list_spans", "list entry since_rev until_rev until");
   const labelled = await open("server_labels", "server seq at labels");
-  const all = [labelled, policies, revisions, servers, assignments, rollouts, lists, listRevisions, spans];
+  const holders = await open("policy_servers", "policy server");
+  const all = [
+    labelled,
+    holders,
+    policies,
+    revisions,
+    servers,
+    assignments,
+    rollouts,
+    lists,
+    listRevisions,
+    spans,
+  ];
 
+  const held = new Set<string>();
   const newest = new Map<string, EventData<"PolicyRevised"> & Decided>();
   const fleet = new Map<
     string,
@@ -88,6 +101,13 @@ export async function openTables(database: Database): Promise<Tables> {
         value === undefined ? null : JSON.stringify(value),
       ),
     ]);
+  }
+
+  function holds(policy: string, server: string): void {
+    const pair = `${policy} ${server}`;
+    if (held.has(pair)) return;
+    held.add(pair);
+    holders.row([policy, server]);
   }
 
   function endRollout(
@@ -144,6 +164,7 @@ export async function openTables(database: Database): Promise<Tables> {
         case "AssignmentDecided":
           settle(event.data.server);
           pending.set(event.data.server, { ...event.data, ...by });
+          for (const { policy } of event.data.assigned) holds(policy, event.data.server);
           return;
         case "ServerConfirmed":
           settle(event.data.server, { outcome: "confirmed", outcomeAt: at, stats: event.data.stats });
