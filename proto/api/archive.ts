@@ -22,6 +22,7 @@ export const archiveInput = z.strictObject({
   bytes: z.int().min(1),
   reason,
 });
+export type ArchiveInput = z.input<typeof archiveInput>;
 
 /** Of the newest archive: how many events up to it stay, and how far the others are dropped. */
 export const archiveView = z.strictObject({
@@ -33,6 +34,9 @@ export const archiveView = z.strictObject({
   droppedTo: z.int(),
 });
 export type ArchiveView = z.infer<typeof archiveView>;
+
+/** While it is chosen which events stay: how far that has come. At the end: the result. */
+export type ArchiveProgress = { seq: number; of: number } | { result: ArchiveView };
 
 /** An archive of the log, as the log tells of it. */
 export const archiveFileView = z.strictObject({

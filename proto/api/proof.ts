@@ -78,11 +78,7 @@ export const auditVerifyView = z.strictObject({
 export type AuditVerifyView = z.infer<typeof auditVerifyView>;
 
 /** While it goes on: how far it has come. At the end: the result. */
-export const auditVerifyProgress = z.union([
-  z.strictObject({ seq: z.int(), of: z.int() }),
-  z.strictObject({ result: auditVerifyView }),
-]);
-export type AuditVerifyProgress = z.infer<typeof auditVerifyProgress>;
+export type AuditVerifyProgress = { seq: number; of: number } | { result: AuditVerifyView };
 
 const bundleAt = z.strictObject({
   /** the checkpoint that all is proven by */

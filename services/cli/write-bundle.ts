@@ -1,5 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import type { AuditBundleInput, AuditBundleView } from "@sluice/proto/api/proof";
+import { SluiceError } from "@sluice/proto/base/errors";
 import type { Invocation } from "./command.ts";
 
 export interface Written {
@@ -9,12 +10,12 @@ export interface Written {
   interrupted: boolean;
 }
 
-/** Writes a bundle, part after part. `flags` as those of open(2): `w` overwrites, `wx` doesn't. */
+/** Writes a bundle, part after part, into a file that isn't there yet: what it may replace may be all there is of old events. */
 export async function writeBundle(
   { client, terminal, signal }: Pick<Invocation, "client" | "terminal" | "signal">,
-  { out, flags, input }: { out: string; flags: "w" | "wx"; input: AuditBundleInput },
+  { out, input }: { out: string; input: AuditBundleInput },
 ): Promise<Written> {
-  const file: FileHandle = await open(out, flags);
+  const file: FileHandle = await open(out, "wx").catch(cantWrite(out));
   const written: Written = { events: 0, bytes: 0, interrupted: false };
 
   /** Begun while the part before is written, so its failure may come before anybody waits for it. */
@@ -43,4 +44,14 @@ export async function writeBundle(
     terminal.status("");
   }
   return written;
+}
+
+function cantWrite(out: string): (error: NodeJS.ErrnoException) => never {
+  return (error) => {
+    if (error.code === "EEXIST")
+      throw new SluiceError("REFUSED", `${out} is there already, and is never overwritten`, {
+        cure: "give another name, or take it away if it is of no use",
+      });
+    throw error;
+  };
 }

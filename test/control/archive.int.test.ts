@@ -364,7 +364,7 @@ test("dropping goes on from its event alone, whatever control has forgotten", as
   expect(await verified()).toMatchObject({ ok: true, archived: before.archived });
 });
 
-test("archives follow each other, by the command; it checks log and files as one chain, also when one was erased in", async () => {
+test("archives follow each other, by the command, which overwrites no file and names them with all that is left; it checks log and files as one chain, also when one was erased in", async () => {
   await using sluice = await openSluice({ url: world.url, token: ADMIN });
   world.pass(2 * DAY_MS);
   const first = (await verified()).archived?.files[0];
@@ -373,6 +373,12 @@ test("archives follow each other, by the command; it checks log and files as one
   const words = ["--to", String(to), "--out", "again.ndjson"];
   const refused = await sluice.error(["audit", "archive", ...words]);
   expect(refused).toMatchObject({ code: "REFUSED", cure: "say --yes" });
+  await sluice.file("taken.ndjson", "something else");
+  for (const command of [["archive", "--to", String(to), "--yes"], ["export"]]) {
+    const there = await sluice.error(["audit", ...command, "--out", "taken.ndjson"]);
+    expect(there).toMatchObject({ code: "REFUSED", message: expect.stringContaining("never overwritten") });
+  }
+  expect(await readFile(join(sluice.folder, "taken.ndjson"), "utf8")).toBe("something else");
   const view = await sluice.json("audit archive", [...words, "--yes", "--reason", "more"]);
   expect(view).toMatchObject({ from: (first?.to ?? 0) + 1, to, droppedTo: to });
   expect(view.from).toBe(from);
@@ -388,6 +394,11 @@ test("archives follow each other, by the command; it checks log and files as one
   });
   expect(checked.notes.join()).toContain("again.ndjson has events");
   expect(checked.notes.join()).toContain("something may have been erased in it");
+  for (const all of [["--all"], ["--all", "--json"]]) {
+    const { code, stderr } = await sluice.run(["audit", "log", ...all]);
+    expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.stringContaining(view.file) });
+    expect(stderr).toContain(`events ${from} to ${to} are archived`);
+  }
   const other = await sluice.file(
     "other.ndjson",
     whole.replace('\\"list\\":\\"bans\\"', '\\"list\\":\\"snab\\"'),

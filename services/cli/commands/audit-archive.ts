@@ -1,4 +1,4 @@
-import type { ArchiveView } from "@sluice/proto/api/archive";
+import type { ArchiveInput, ArchiveProgress, ArchiveView } from "@sluice/proto/api/archive";
 import { SluiceError } from "@sluice/proto/base/errors";
 import type { Command } from "commander";
 import { countArgument, TIME_HELP, timeArgument } from "../arguments.ts";
@@ -8,6 +8,7 @@ import { action, type Invocation, print, withExamples, withReason } from "../com
 import { EXIT } from "../exit-codes.ts";
 import { findingLines } from "../render/findings.ts";
 import { counted } from "../render/text.ts";
+import { watch } from "../watch.ts";
 import { writeBundle } from "../write-bundle.ts";
 
 interface ArchiveOptions {
@@ -50,7 +51,7 @@ async function archive(invocation: Invocation, { out, before, to, yes, reason }:
   if (!yes) mustBeAsked(terminal);
   const range = await client.audit.archivable.query({ ...(before && { before }), ...(to && { to }) });
   const input = { from: range.from, to: range.to };
-  const { interrupted } = await writeBundle(invocation, { out, flags: "wx", input }).catch(cantWrite(out));
+  const { interrupted } = await writeBundle(invocation, { out, input });
   if (interrupted) return EXIT.interrupted;
   const checked = await checkFile(out, undefined, terminal);
   mustHold(out, checked, range);
@@ -61,7 +62,8 @@ async function archive(invocation: Invocation, { out, before, to, yes, reason }:
     terminal.err("nothing was dropped; the file is a bundle like any other");
     return EXIT.refused;
   }
-  await client.audit.archive.mutate({ ...input, hash: view.hash, file: digest, bytes, reason });
+  if (!(await tell(invocation, { ...input, hash: view.hash, file: digest, bytes, reason })))
+    return EXIT.interrupted;
   const dropped = await dropAll(invocation);
   print(terminal, dropped, () => [
     `events ${dropped.from} to ${dropped.to} are archived in ${out}; ${counted(dropped.kept, "event")} up to there stay in the database`,
@@ -77,6 +79,21 @@ function mustHold(out: string, { view }: CheckedFile, { from, to }: { from: numb
   });
 }
 
+/** Control chooses among all events up to there what stays, and says it in the log. False where nobody waited for it. */
+async function tell({ client, terminal, signal }: Invocation, input: ArchiveInput): Promise<boolean> {
+  const { view } = await watch<ArchiveProgress>({
+    first: { seq: 0, of: 0 },
+    subscribe: (observer) => client.audit.archiveAloud.subscribe(input, observer),
+    signal,
+    terminal,
+    onView(now) {
+      if ("seq" in now && now.of > 0) terminal.status(`looked at event ${now.seq} of ${now.of}`);
+    },
+    isOver: (now) => "result" in now,
+  });
+  return "result" in view;
+}
+
 /** Control goes on with it also where nobody waits. */
 async function dropAll({ client, terminal, signal }: Invocation): Promise<ArchiveView> {
   for (;;) {
@@ -84,14 +101,4 @@ async function dropAll({ client, terminal, signal }: Invocation): Promise<Archiv
     if (view.droppedTo >= view.to || signal.aborted) return view;
     terminal.status(`dropped up to event ${view.droppedTo} of ${view.to}`);
   }
-}
-
-function cantWrite(out: string): (error: NodeJS.ErrnoException) => never {
-  return (error) => {
-    if (error.code === "EEXIST")
-      throw new SluiceError("REFUSED", `${out} is there already: an archive is never overwritten`, {
-        cure: "give another name, or take it away if no archive was made of it",
-      });
-    throw error;
-  };
 }

@@ -20,7 +20,7 @@ export function addAuditExport(audit: Command): void {
         .description(
           "write a bundle: the log or a part of it, with all that proves it, for who has no Sluice",
         )
-        .requiredOption("--out <file>", "where to")
+        .requiredOption("--out <file>", "where to; it must not be there")
         .option("--from <seq>", "from this event", countArgument)
         .option("--to <seq>", "up to this event", countArgument)
         .option("--policy <name>", "of this policy", nameArgument)
@@ -40,7 +40,7 @@ export function addAuditExport(audit: Command): void {
     async (invocation, { out, type, ...asked }: ExportOptions) => {
       const { terminal } = invocation;
       const input: AuditBundleInput = { ...asked, ...(type.length > 0 && { types: type }) };
-      const { events, bytes, interrupted } = await writeBundle(invocation, { out, flags: "w", input });
+      const { events, bytes, interrupted } = await writeBundle(invocation, { out, input });
       if (interrupted) return EXIT.interrupted;
       print(terminal, { file: out, events, bytes }, () => [
         `${counted(events, "event")} in ${out}, ${bytes} bytes; check it with: sluice audit check ${out}`,

@@ -64,15 +64,20 @@ async function printPage({ client, terminal }: Invocation, question: Question): 
     table(terminal, { none: "no events", rows: view.events, columns: eventColumns(terminal) }),
   );
   if (view.cursor !== undefined && !terminal.json) terminal.err(`more with --cursor ${view.cursor}`);
-  tellArchived(terminal, view.archived);
+  if (!terminal.json) tellArchived(terminal, view.archived);
 }
 
-async function printAll({ context, terminal, signal }: Invocation, question: Question): Promise<void> {
+async function printAll(
+  { client, context, terminal, signal }: Invocation,
+  question: Question,
+): Promise<void> {
   const { limit: _, before: __, cursor: ___, ...filter } = question;
   for await (const line of streamAuditLog(context, filter, signal)) {
     await terminal.taken();
     terminal.out(terminal.json ? line : eventLine(JSON.parse(line)));
   }
+  const { archived } = await client.audit.log.query({ ...filter, before: 1 });
+  tellArchived(terminal, archived);
 }
 
 function eventLine({ seq, at, actor, summary, reason }: AuditEventView): string {

@@ -51,7 +51,7 @@ export function addAuditTimeline(audit: Command): void {
         }),
       );
       if (view.cursor !== undefined && !terminal.json) terminal.err(`more with --cursor ${view.cursor}`);
-      tellArchived(terminal, view.archived);
+      if (!terminal.json) tellArchived(terminal, view.archived);
     },
   );
 }

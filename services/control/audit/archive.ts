@@ -1,4 +1,5 @@
 import { firstSince } from "@sluice/db/history/first-since";
+import { recordArchived } from "@sluice/db/log/archived";
 import { hashAt } from "@sluice/db/log/evidence";
 import { readHead } from "@sluice/db/log/read";
 import { treeReader } from "@sluice/db/log/tree";
@@ -9,6 +10,7 @@ import { type Archive, keptDigest } from "@sluice/proto/wire/archive";
 import type { z } from "zod";
 import { execute, load } from "../context/execute.ts";
 import type { Context } from "../context/services.ts";
+import type { Watched } from "./aloud.ts";
 import { dropArchived } from "./drop-archived.ts";
 import { type Kept, keptUpTo } from "./kept-up-to.ts";
 import { type LogState, logEntity } from "./log-state.ts";
@@ -59,10 +61,14 @@ async function lastBefore({ database }: Context, time: string, head: number): Pr
   return first === undefined ? head : first - 1;
 }
 
-/** The caller has these events in a file that holds: says so in the log, and lets those be dropped that needn't stay. */
+/**
+ * The caller has these events in a file that holds: says so in the log, and lets those be dropped that needn't stay. Which
+ * stay is chosen among all events up to there, so of millions it takes minutes. Asked again for the same file, it goes on.
+ */
 export async function archiveLog(
   ctx: Context,
   { from, to, hash, file, bytes, reason }: z.output<typeof archiveInput>,
+  watched: Partial<Watched> = {},
 ): Promise<ArchiveView> {
   const { state } = await load(ctx, streamOf.log(), logEntity);
   if (state.archived?.to !== to || state.archived.file !== file) {
@@ -71,14 +77,16 @@ export async function archiveLog(
     await mustBeElsewhere(ctx, to);
     if ((await hashAt(ctx.database.db, to))?.toString("hex") !== hash)
       throw another(`its event ${to} isn't the one that the log has`);
-    const kept = await keptUpTo(ctx, to);
+    const kept = await keptUpTo(ctx, to, watched);
     const told = await toldOf(ctx, { from, to, hash, file, bytes }, kept);
-    await execute(ctx, {
+    const { state: now } = await execute(ctx, {
       stream: streamOf.log(),
       entity: logEntity,
       reason,
-      decide: (now) => decideArchived(now, told),
+      decide: (before) => decideArchived(before, told),
     });
+    if (now.archived !== undefined)
+      await recordArchived(ctx.database.db, { eventSeq: now.archived.seq, upTo: to, kept: kept.kept });
   }
   await signCheckpoint(ctx);
   return await dropArchived(ctx, { most: 1 });
