@@ -184,6 +184,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     present: () => turns.take(() => base.present(holding.standing()?.target)),
     self,
     explain: (packet) => turns.take(() => parts.explain(packet, holding.standing()?.target)),
+    rest: () => turns.take(async () => undefined),
     stop: stop.resolve,
   });
   const onPlan = createPlanDuty({ parts, link, turns, before: holding.before });
@@ -324,8 +325,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     log("connected", { server });
     await link.report({ kind: "facts", facts: known.facts });
     sendPulse();
-    const applied = holding.applied();
-    if (applied !== undefined) await lists.use(listsOf(applied));
+    // in turn: a change under way is told of lists that what is held doesn't use
+    await turns.take(async () => {
+      const applied = holding.applied();
+      if (applied !== undefined) await lists.use(listsOf(applied));
+    });
     // what each list holds is known now
     void firstLook.promise.then(() => drift.look({ why: "full" }));
     inBackground(firstLook.promise.then(counting.count));

@@ -9,6 +9,7 @@ import type { Paused, PauseRecord } from "../state/schemas.ts";
  */
 export interface Pause {
   now(): Paused | undefined;
+  /** In force at once; over again where the disk doesn't take it. */
   begin(paused: Paused): Promise<void>;
   end(): Promise<void>;
   /** forgets the timer, not the pause */
@@ -65,9 +66,14 @@ export async function openPause({ file, onEnd, log }: PauseOptions): Promise<Pau
   return {
     now: () => paused && pausedOf(paused),
     async begin(next) {
-      const record = pauseRecord(next);
-      await file.write(record);
-      paused = record;
+      const before = paused;
+      paused = pauseRecord(next);
+      try {
+        await file.write(paused);
+      } catch (error) {
+        paused = before;
+        throw error;
+      }
       schedule();
     },
     end,

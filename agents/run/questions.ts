@@ -19,6 +19,8 @@ export interface QuestionOptions {
   explain(packet: Extract<Ask, { what: "explain" }>["packet"]): Promise<Explanation>;
   present(): Promise<Present>;
   self: { pulse(): Pulse; status(): Status };
+  /** resolves when what is under way has ended */
+  rest(): Promise<void>;
   stop(): void;
 }
 
@@ -64,6 +66,8 @@ export function createQuestions(options: QuestionOptions) {
         if (changes.isChanging()) return refused("a change is under way: it confirms or undoes itself first");
         const { until, reason, by } = request;
         await pause.begin({ until, reason, by });
+        // a look or the beginning of a change may not have seen it: whoever hears of the pause has the server alone
+        await options.rest();
         await link.report({ kind: "paused", until, reason, by });
         return done(`paused until ${until}`);
       }
