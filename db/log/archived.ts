@@ -1,8 +1,8 @@
 import { leafHash } from "@sluice/proto/base/merkle";
-import { sql } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import type { Database, Queryable } from "../connect.ts";
 import { blockOf, refillBlocks } from "../history/blocks.ts";
-import { archivedTable } from "../schema/proof.ts";
+import { archivedReportTable, archivedTable } from "../schema/proof.ts";
 import { hashAt } from "./evidence.ts";
 import { treeReader } from "./tree.ts";
 
@@ -13,7 +13,8 @@ import { treeReader } from "./tree.ts";
  *    lets an event go only where it is below the bound and isn't one that stays (migrations/0160-archive.sql).
  * 2. The Merkle tree keeps every leaf: an event that is gone is still proven, and one that stayed is held against it.
  * 3. Dropping goes on from where it was, whatever dies, in batches of some thousand events. With a batch go what is
- *    personal of it, and its words from the history's index.
+ *    personal of it, and its words from the history's index. Of what servers said the id stays, so that it isn't taken
+ *    for news when it comes again.
  *
  * Rows up to the bound have gaps, those above it never. Who reads on over a gap must know what it does there.
  */
@@ -69,6 +70,12 @@ export async function dropBatch(database: Pick<Database, "db">): Promise<boolean
       );
     return true;
   });
+}
+
+/** Whether the event with this id told what a server said, and is gone. */
+export async function wasArchivedReport(db: Queryable, id: string): Promise<boolean> {
+  const rows = await db.select().from(archivedReportTable).where(eq(archivedReportTable.id, id));
+  return rows.length > 0;
 }
 
 /** Whether this was the log's hash at that event: by its row, or by its leaf where it is archived. */

@@ -1,4 +1,4 @@
-import { bigint, boolean, integer, pgTable, primaryKey, smallint, text } from "drizzle-orm/pg-core";
+import { bigint, boolean, integer, pgTable, primaryKey, smallint, text, uuid } from "drizzle-orm/pg-core";
 import { bytea, isoTime } from "./columns.ts";
 
 /** The Merkle tree over the events' hashes, in tiles (db/log/tree.ts). */
@@ -42,3 +42,6 @@ export const archivedTable = pgTable("archived", {
   kept: bigint({ mode: "number" }).array().notNull(),
   droppedTo: bigint("dropped_to", { mode: "number" }).notNull(),
 });
+
+/** Ids of archived events that servers' reports made, and that are gone. */
+export const archivedReportTable = pgTable("archived_reports", { id: uuid().primaryKey() });

@@ -29,6 +29,7 @@ import { feedMessage } from "@sluice/proto/events/feed";
 import { upcast } from "@sluice/proto/events/upcast";
 import { keptDigest } from "@sluice/proto/wire/archive";
 import { bundleEvent, bundleHeader } from "@sluice/proto/wire/bundle";
+import type { ReportBody } from "@sluice/proto/wire/report";
 import { getTableName, sql as statement } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openSluice } from "../cli/sluice.ts";
@@ -62,6 +63,8 @@ beforeAll(async () => {
   await bookOf("bans");
   for (let n = 1; n <= 5; n += 1)
     await world.client.lists.change.mutate({ list: "bans", add: [`203.0.113.${n}`] });
+  for (const [id, body] of SAID) await world.report("s1", body, id);
+  await world.report("s1", drifted("sl-two"));
   const { plan } = await world.client.plans.request.mutate({ of: { policy: "a" } });
   world.pass(60_000);
   await world.planned(plan);
@@ -73,6 +76,17 @@ afterAll(async () => {
   await postgres?.stop();
   await rm(folder, { recursive: true, force: true });
 });
+
+function drifted(object: string): ReportBody {
+  const differences = [{ driver: "ipset" as const, kind: "missing" as const, object }];
+  return { kind: "drift", generation: 1, action: "reported", differences };
+}
+
+/** What s1 said, each under its id. */
+const SAID: readonly [string, ReportBody][] = [
+  [randomUUID(), { kind: "rejected", what: "generation 9", reason: "signed by an unknown key" }],
+  [randomUUID(), drifted("sl-one")],
+];
 
 /** As another control process has it, which looks at it now and then. */
 const books = new ListBooks();
@@ -185,6 +199,15 @@ describe("what is archived", () => {
     await world.apply(portPolicy("a", 82));
     await rollOut(3);
     expect((await verified()).findings).toEqual([]);
+  });
+
+  test("is known when a server says it again, and isn't stored twice", async () => {
+    const types = ["DriftDetected", "MessageRejected"];
+    const { events } = await world.client.audit.log.query({ types });
+    expect(events.map(({ type }) => type)).toEqual(["DriftDetected"]);
+    await world.restart();
+    for (const [id, body] of SAID) await world.report("s1", body, id);
+    expect((await world.client.audit.log.query({ types })).events).toEqual(events);
   });
 
   /** A row that stayed and has none beside it: only its leaf tells what it was. */

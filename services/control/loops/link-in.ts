@@ -1,8 +1,10 @@
+import { wasArchivedReport } from "@sluice/db/log/archived";
 import { serverTable } from "@sluice/db/schema/servers";
 import { messageOf } from "@sluice/proto/base/errors";
 import type { SignedMessage } from "@sluice/proto/base/sign";
 import type { Report } from "@sluice/proto/wire/report";
 import { eq } from "drizzle-orm";
+import { uuidOf } from "../context/ids.ts";
 import { asSluice, type Context, type Services } from "../context/services.ts";
 import { recordDrift } from "../drift/record.ts";
 import { recordHits } from "../hits/record.ts";
@@ -42,7 +44,7 @@ export function createLinkIn(services: Services, onConnected: () => void): LinkI
 
     async onReport(report) {
       const id = `${report.server}/${report.id}`;
-      if (recorded.has(id)) return;
+      if (recorded.has(id) || (await wasArchivedReport(services.database.db, uuidOf(`${id}/0`)))) return;
       await record({ ...asSluice(services, services.ids.uuid()), actor: `agent:${report.server}` }, report);
       recorded.add(id);
       const [oldest] = recorded;
