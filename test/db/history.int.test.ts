@@ -1,5 +1,6 @@
 import type { Database } from "@sluice/db/connect";
 import { EVENTS_PER_BLOCK, fillBlocks, readFilled } from "@sluice/db/history/blocks";
+import { lastUntil } from "@sluice/db/history/last-until";
 import { type HistoryQuestion, queryHistory } from "@sluice/db/history/query";
 import { eraseActor } from "@sluice/db/log/erase";
 import { type PostgresServer, startPostgres } from "@sluice/infra/fixtures/postgres";
@@ -96,6 +97,28 @@ describe("the history", () => {
     }
     const noise = (await allPages(log.database, { actor: "dora", text: "noise", limit: 1_000 })).flat();
     expect(noise).toEqual(Array.from({ length: others.length }, (_, index) => others.length + 5 - index));
+  });
+
+  test("tells which event was the last at a time, in blocks and after them, of clocks that don't agree", async () => {
+    await using log = await freshLog(server.url);
+    const { db } = log.database;
+    const minute = (n: number) => new Date(Date.UTC(2026, 2, 1) + n * 60_000).toISOString();
+    const times = Array.from({ length: 2 * EVENTS_PER_BLOCK + 9 }, (_, n) =>
+      minute(n % 3 === 0 ? n : n + 40),
+    );
+    for (let start = 0; start < times.length; start += 500)
+      await appendAll(
+        log.appender,
+        "fleet",
+        times.slice(start, start + 500).map((at) => newEvent({ at })),
+        start,
+      );
+    const asked = [-1, 0, 39, 900, 1023, 1024, 1062, 1063, 1064, 2047, 2056, 2095, 9_999].map(minute);
+    const expected = asked.map((time) => times.findLastIndex((at) => at <= time) + 1);
+    const told = async () => await Promise.all(asked.map((time) => lastUntil(db, time)));
+    expect(await told()).toEqual(expected);
+    await fillBlocks(log.database);
+    expect(await told()).toEqual(expected);
   });
 
   test("finds nobody by what was erased, in blocks that are filled and in those that are not", async () => {

@@ -1,3 +1,4 @@
+import { lastUntil } from "@sluice/db/history/last-until";
 import { queryHistory } from "@sluice/db/history/query";
 import { policyRevisionTable } from "@sluice/db/schema/policies";
 import type { AuditAtView, auditAtInput } from "@sluice/proto/api/audit";
@@ -21,7 +22,7 @@ const ENTRIES_OF_A_LIST = 1_000;
 export async function auditAt(ctx: Asking, input: Asked): Promise<AuditAtView> {
   mustBeOne(input);
   const time = new Date(input.time).toISOString();
-  const seq = await newestAt(ctx, time);
+  const seq = await lastUntil(ctx.database.db, time);
   await ctx.past.waitFor(seq);
   const frozen = await frozenAt(ctx, time);
   const common = { time, seq, frozen, ...(await archivedSince(ctx, time)) };
@@ -45,11 +46,6 @@ export async function auditAt(ctx: Asking, input: Asked): Promise<AuditAtView> {
 function mustBeOne({ server, policy, list }: Asked): void {
   if ([server, policy, list].filter((one) => one !== undefined).length < 2) return;
   throw new SluiceError("INVALID", "one server, one policy or one list can be asked for, not two of them");
-}
-
-export async function newestAt({ database }: Pick<Context, "database">, to: string): Promise<number> {
-  const { rows } = await queryHistory(database, { to, limit: 1 });
-  return rows[0]?.seq ?? 0;
 }
 
 async function frozenAt({ database }: Pick<Context, "database">, to: string): Promise<boolean> {

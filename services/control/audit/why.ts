@@ -1,3 +1,4 @@
+import { lastUntil } from "@sluice/db/history/last-until";
 import { queryHistory } from "@sluice/db/history/query";
 import { assignmentTable } from "@sluice/db/schema/assignments";
 import { policyRevisionTable } from "@sluice/db/schema/policies";
@@ -10,7 +11,6 @@ import type { z } from "zod";
 import type { Context } from "../context/services.ts";
 import { revisionsUpTo } from "../policies/blame.ts";
 import { type BlamedLine, blameLines, type PolicyLine, policyLines } from "../policies/blame-lines.ts";
-import { newestAt } from "./at.ts";
 import { likest, readFoundRule } from "./rule-likeness.ts";
 import { serversAt } from "./servers-at.ts";
 
@@ -27,7 +27,7 @@ export async function auditWhy(
   { server, rule, time: asked }: z.output<typeof auditWhyInput>,
 ): Promise<AuditWhyView> {
   const time = new Date(asked ?? ctx.clock.now()).toISOString();
-  await ctx.past.waitFor(await newestAt(ctx, time));
+  await ctx.past.waitFor(await lastUntil(ctx.database.db, time));
   const [at] = await serversAt(ctx, time, { server });
   if (at === undefined) throw new SluiceError("NOT_FOUND", `there was no server ${server} at ${time}`);
   const held = at.confirmed?.assigned ?? [];
