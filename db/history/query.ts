@@ -6,7 +6,7 @@ import { type StoredEvent, selectStored, toStored } from "../log/stored-event.ts
 import { events } from "../schema/events.ts";
 import { EVENTS_PER_BLOCK, readFilled } from "./blocks.ts";
 import { type Condition, candidates } from "./candidates.ts";
-import { byColumns, exactly, type HistoryFilter, termsAsked } from "./question.ts";
+import { byColumns, exactly, type HistoryFilter, mayHaveWords, termsAsked } from "./question.ts";
 import { termsOf } from "./terms.ts";
 
 /**
@@ -102,10 +102,12 @@ async function outsideBlocks(
   filter: HistoryFilter,
   { before, after, wanted }: { before: number; after: number; wanted: number },
 ): Promise<StoredEvent[]> {
+  const { text } = filter;
+  const letters = text === undefined ? undefined : mayHaveWords(text);
   const query = selectStored(db)
-    .where(and(gt(events.seq, after), lt(events.seq, before), byColumns(filter)))
+    .where(and(gt(events.seq, after), lt(events.seq, before), byColumns(filter), letters))
     .orderBy(desc(events.seq));
-  if (filter.text === undefined) return (await query.limit(wanted)).map(toStored);
+  if (text === undefined) return (await query.limit(wanted)).map(toStored);
   const rows = (await query).map(toStored);
   return rows.filter((row) => {
     const terms = termsOf(row);

@@ -37,7 +37,7 @@ async function appendFive({ appender }: LogFixture, stream = ""): Promise<void> 
     newEvent({ at: day(2), keys: { policy: "web", rollout: "r1" }, actor: "bob", type: "PolicyRetired" }),
   ]);
   await appendAll(appender, `server-one${stream}`, [
-    newEvent({ at: day(3), keys: { server: "one", rollout: "r1" }, reason: "Because of LUNCH" }),
+    newEvent({ at: day(3), keys: { server: "one", rollout: "r1" }, reason: "Because of LUNCH, ÄPFEL" }),
     newEvent({ at: day(4), keys: { server: "one", policy: "web" }, data: { text: "1000 sure" } }),
   ]);
   await appendAll(appender, `list-bans${stream}`, [
@@ -64,6 +64,8 @@ const QUESTIONS: readonly [HistoryQuestion, readonly number[]][] = [
   [{ server: "one", to: day(3), limit: 1 }, [3]],
   [{ text: "lunch" }, [3]],
   [{ text: "lunch because" }, [3]],
+  [{ text: "Äpfel" }, [3]],
+  [{ text: "unch" }, []],
   [{ text: '"of lunch"' }, [3]],
   [{ text: '"lunch of"' }, []],
   [{ text: "CAROL" }, [5]],
