@@ -31,7 +31,8 @@ export type Domain =
   | "hits"
   | "checkpoint"
   | "witness"
-  | "archive";
+  | "archive"
+  | "succession";
 
 /** what a reason repeats of a stranger's key id */
 const KID_SHOWN = 32;

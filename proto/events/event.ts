@@ -4,6 +4,7 @@ import { familyNumber } from "../manifest/manifest.ts";
 import { archive } from "../wire/archive.ts";
 import { listEntry } from "../wire/list.ts";
 import { applyStats, culprit, refusal, takenOver } from "../wire/report.ts";
+import { signedSuccession } from "../wire/succession.ts";
 
 /**
  * Every event there is: one recorded decision or outcome. The log is the truth, every table beside it can be rebuilt.
@@ -167,6 +168,8 @@ export const eventData = {
   // log
   /** the events up to `to` are in files; what of them isn't kept is dropped. `sig`: control's, over all of it but `kid` and itself */
   LogArchived: archive.extend({ kid: z.string(), sig: z.string() }),
+  /** another key signs from here on */
+  SigningKeyChanged: signedSuccession,
   /** a person's name and reasons are gone from this many events; whose isn't said */
   ActorErased: z.strictObject({ events: z.int().min(0) }),
 } as const;

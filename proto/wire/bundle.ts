@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { signedMessage } from "../base/sign.ts";
+import { signedSuccession } from "./succession.ts";
 
 /**
  * A bundle: the log, or a part of it, with all that proves it, for who has no Sluice. NDJSON, a line of these each; docs/audit.md
@@ -29,6 +30,8 @@ export const bundleHeader = z.strictObject({
   /** events up to there are in archives: of them a selection only has those that stayed */
   archivedTo: z.int().optional(),
   keys: z.record(z.string(), z.string()),
+  /** of control's keys, where it had another one before */
+  successions: z.array(signedSuccession).optional(),
   checkpoint: signedMessage,
 });
 export type BundleHeader = z.infer<typeof bundleHeader>;

@@ -6,7 +6,9 @@ import { Projector } from "@sluice/db/projections/projector";
 import { type SigningKey, signMessage } from "@sluice/proto/base/sign";
 import { upcast } from "@sluice/proto/events/upcast";
 import { parsePolicy } from "@sluice/proto/policy/parse";
+import { signersOf } from "@sluice/proto/wire/succession";
 import { type Listen, serveHttp } from "./api/http.ts";
+import { successionsSaid } from "./audit/signers.ts";
 import { Witnesses } from "./audit/witnesses.ts";
 import { compile } from "./compile/compile.ts";
 import { Hub } from "./context/hub.ts";
@@ -152,7 +154,8 @@ async function createServices(
   await guarded.load(database);
   const keys = { [signingKey.kid]: signingKey.publicKey };
   const witnesses = new Witnesses();
-  await witnesses.load(database, keys);
+  const signers = signersOf(keys, await successionsSaid(database.db));
+  await witnesses.load(database, signers);
   return {
     database,
     link: lateLink(openLink),
@@ -170,6 +173,7 @@ async function createServices(
         issueCredentials: (consumer: string) => readerCredentials(authority, consumer),
       }),
     },
+    signers,
     sign: (domain, value) => signMessage(signingKey, domain, value),
     compile,
     parsePolicy,

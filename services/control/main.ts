@@ -4,6 +4,7 @@ import { pino } from "pino";
 import type { Listen } from "./api/http.ts";
 import { randomIds } from "./context/ids.ts";
 import { startControl } from "./control.ts";
+import { changeKey } from "./start/change-key.ts";
 import { openEpoch } from "./start/epoch.ts";
 import { openDatabase } from "./start/open-database.ts";
 import { rebuildTables } from "./start/rebuild-tables.ts";
@@ -16,6 +17,9 @@ const HELP = `sluice-control: the central service
   sluice-control open-epoch --reason WHY
                           after the database was restored, while no control runs: what is issued from now on counts
                           above all that was issued before. The fleet is frozen, until somebody has looked and thaws it.
+  sluice-control change-key --reason WHY
+                          while no control runs: makes another key, which signs from then on, and says so in the log, so
+                          that what was signed before still counts. Every server has to be enrolled again.
 
   DATABASE_URL            Postgres (needed)
   NATS_URL                NATS, several by comma (nats://127.0.0.1:4222)
@@ -28,8 +32,9 @@ const HELP = `sluice-control: the central service
   --database-host DIR     folder of Postgres' UNIX socket, instead of the URL's host
   --agent-nats URL        NATS as agents reach it; may be given several times (NATS_URL)
   --agent-endpoint IP:PORT  control and NATS as agents reach them; may be given several times
-  --reason WHY, --actor WHO  of open-epoch, for the log ("admin" unless said)
+  --reason WHY, --actor WHO  of open-epoch and change-key, for the log ("admin" unless said)
   --archive FILE          of rebuild: an archive of the log; may be given several times
+  --was KEY               of change-key, where the old key is lost: its public half, in base64
   --epoch N               of open-epoch: another one than the next
 `;
 
@@ -56,7 +61,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => 
 
 try {
   const [verb = "serve", ...more] = positionals;
-  if (more.length > 0 || !["serve", "rebuild", "open-epoch"].includes(verb))
+  if (more.length > 0 || !["serve", "rebuild", "open-epoch", "change-key"].includes(verb))
     throw new Error(`there is no ${positionals.join(" ")}: see sluice-control --help`);
   if (!DATABASE_URL) throw new Error("DATABASE_URL is needed: the Postgres that keeps the event log");
   const common = {
@@ -80,6 +85,16 @@ try {
       ...(epoch !== undefined && { epoch: Number(epoch) }),
     });
     log.info({ epoch: opened }, "a new epoch is open, and the fleet is frozen");
+    await database.close();
+    process.exit(0);
+  }
+  if (verb === "change-key") {
+    const { reason, actor, was, "state-dir": stateDir } = values;
+    if (!reason) throw new Error("change-key wants --reason WHY: it is for the log");
+    await using database = await openDatabase(common, { max: 2 });
+    const clock = { now: () => new Date() };
+    const kid = await changeKey(database, { stateDir, actor, reason, was, clock, ids: randomIds });
+    log.info({ kid }, "another key signs from now on: enrol the servers again");
     await database.close();
     process.exit(0);
   }
@@ -125,6 +140,7 @@ function readWords() {
         reason: { type: "string" },
         actor: { type: "string", default: "admin" },
         epoch: { type: "string" },
+        was: { type: "string" },
         archive: { type: "string", multiple: true, default: [] },
         help: { type: "boolean", short: "h", default: false },
       },

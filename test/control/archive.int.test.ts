@@ -30,6 +30,7 @@ import { upcast } from "@sluice/proto/events/upcast";
 import { keptDigest } from "@sluice/proto/wire/archive";
 import { bundleEvent, bundleHeader } from "@sluice/proto/wire/bundle";
 import type { ReportBody } from "@sluice/proto/wire/report";
+import { signersOf } from "@sluice/proto/wire/succession";
 import { getTableName, sql as statement } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openSluice } from "../cli/sluice.ts";
@@ -277,11 +278,11 @@ describe("what is archived", () => {
     await using database = await world.connect();
     const kept = await alone(database, to);
     const { findings } = await tampered(database, statements(kept, to), async (db) => {
-      const told = await archivesTold(db, keys);
+      const told = await archivesTold(db, signersOf(keys, []));
       const forged: Finding[] = [...told.findings];
       const found = await verify(db, {
         archives: told.archives,
-        claimsBetween: keptClaims(db, keys, forged),
+        claimsBetween: keptClaims(db, signersOf(keys, []), forged),
       });
       return { findings: [...found.findings, ...forged].sort((a, b) => a.seq - b.seq) };
     });

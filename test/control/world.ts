@@ -81,6 +81,7 @@ export async function startWorld(databaseUrl: string) {
   const world = {
     link,
     clock,
+    stateDir,
     /** what control warned of */
     troubles,
     get client() {

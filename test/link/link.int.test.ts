@@ -19,6 +19,7 @@ import { createSigningKey, signMessage } from "@sluice/proto/base/sign";
 import type { Hits } from "@sluice/proto/wire/hits";
 import type { Pulse, Report } from "@sluice/proto/wire/report";
 import { BUCKETS, directGetSubject, STREAM_NAMES, subjects } from "@sluice/proto/wire/subjects";
+import { signersOf } from "@sluice/proto/wire/succession";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 const control = createSigningKey();
@@ -168,7 +169,7 @@ describe("witness", () => {
           .flatMap(({ witness }) => witness ?? []);
         const key = reportKeys.get(agent.server) ?? "";
         const opened = words.map((message) =>
-          openWitness(agent.server, key, { [control.kid]: control.publicKey }, message),
+          openWitness(agent.server, key, signersOf({ [control.kid]: control.publicKey }, []), message),
         );
         expect(opened.at(-1)).toMatchObject({ ok: true, value: { checkpoint: { seq } } });
       },

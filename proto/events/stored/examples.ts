@@ -134,6 +134,7 @@ export const STORED_EXAMPLES: Examples = {
   FleetThawed: { 1: [{}] },
   EpochOpened: { 1: [{ epoch: 2 }] },
   ActorErased: { 1: [{ events: 17 }] },
+  SigningKeyChanged: { 1: [{ upTo: 4_711, from: "MCow", to: "MCox", sigs: [{ kid: "a1b2", sig: "c2ln" }] }] },
   LogArchived: {
     1: [
       {

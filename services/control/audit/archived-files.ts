@@ -4,10 +4,11 @@ import { upcastEvents } from "@sluice/db/log/upcast-events";
 import type { ArchiveFileView } from "@sluice/proto/api/archive";
 import type { Finding } from "@sluice/proto/api/proof";
 import { canonicalJson } from "@sluice/proto/base/canonical";
-import { type KeySet, openMessage } from "@sluice/proto/base/sign";
+import { openMessage } from "@sluice/proto/base/sign";
 import { type EventData, streamOf } from "@sluice/proto/events/event";
 import { upcast } from "@sluice/proto/events/upcast";
 import { type Archive, archive } from "@sluice/proto/wire/archive";
+import { type Signers, tooLate } from "@sluice/proto/wire/succession";
 import type { Services } from "../context/services.ts";
 
 /** Archives as the log tells of them, oldest first, each signed by control; and those it tells of that aren't. */
@@ -16,13 +17,14 @@ export interface Told {
   findings: Finding[];
 }
 
-export async function archivesTold(db: Queryable, keys: KeySet): Promise<Told> {
+export async function archivesTold(db: Queryable, signers: Signers): Promise<Told> {
   const told: Told = { archives: [], findings: [] };
   for (const { seq, kid, sig, ...said } of await archivesSaid(db)) {
     const message = JSON.stringify({ kid, body: canonicalJson(said), sig });
-    const opened = openMessage(keys, "archive", archive, message);
-    if (opened.ok) told.archives.push({ ...opened.value, seq });
-    else told.findings.push(forged(seq, said.to, opened.reason));
+    const opened = openMessage(signers.keys, "archive", archive, message);
+    const reason = opened.ok ? tooLate(signers, kid, { seq }) : opened.reason;
+    if (opened.ok && reason === undefined) told.archives.push({ ...opened.value, seq });
+    else told.findings.push(forged(seq, said.to, reason ?? ""));
   }
   return told;
 }

@@ -16,6 +16,7 @@ import type { Context } from "../context/services.ts";
 import { archivedSince } from "./archived-files.ts";
 import { asHistory } from "./log.ts";
 import { signCheckpoint } from "./sign-checkpoint.ts";
+import { successionsSaid } from "./signers.ts";
 import { openWitness, readWitnesses } from "./witnesses.ts";
 
 type Input = z.output<typeof auditBundleInput>;
@@ -65,11 +66,13 @@ async function begin(ctx: Context, input: Input): Promise<AuditBundleView> {
   const { archived = [] } = await archivedSince(ctx);
   const archivedTo = archived.at(-1)?.to ?? 0;
   if (selection === undefined && from <= archivedTo) throw inArchives(archived);
+  const successions = (await successionsSaid(ctx.database.db)).map(({ seq: _, ...said }) => said);
   const header = {
     ...{ format: "sluice-audit" as const, version: 1 as const, at: ctx.clock.now().toISOString(), from, to },
     ...(selection && { selection }),
     ...(from <= archivedTo && { archivedTo }),
     ...{ keys: { ...ctx.enrolment.keys }, checkpoint: signed.message },
+    ...(successions.length > 0 && { successions }),
   };
   const lines: BundleLine[] = [{ bundle: header }, ...(await witnessLines(ctx, anchor))];
   return { lines: lines.map(asText), next: { anchor, after: from - 1, events: 0 } };
@@ -88,7 +91,7 @@ function inArchives(files: readonly ArchiveFileView[]): SluiceError {
 }
 
 async function witnessLines(ctx: Context, anchor: number): Promise<BundleLine[]> {
-  const { database, enrolment, witnesses } = ctx;
+  const { database, signers, witnesses } = ctx;
   await witnesses.save(database);
   const { server, publicKey } = serverTable;
   const rows = await database.db.select({ server, publicKey }).from(serverTable);
@@ -97,7 +100,7 @@ async function witnessLines(ctx: Context, anchor: number): Promise<BundleLine[]>
   const lines: BundleLine[] = [];
   for (const { server, message } of await readWitnesses(database.db)) {
     const key = keys.get(server) ?? "";
-    const opened = openWitness(server, key, enrolment.keys, message);
+    const opened = openWitness(server, key, signers, message);
     const seq = opened.ok ? opened.value.checkpoint.seq : 0;
     const consistency = seq < 1 || seq > anchor ? [] : await pathOf(spanHash, consistencySpans(seq, anchor));
     lines.push({ witness: { server, publicKey: key, message, consistency } });

@@ -4,9 +4,11 @@ import type { AuditCheckView, Finding } from "@sluice/proto/api/proof";
 import { SluiceError } from "@sluice/proto/base/errors";
 import { tryJson } from "@sluice/proto/base/json";
 import { isConsistent, leafHash, rootFromInclusion } from "@sluice/proto/base/merkle";
-import { type KeySet, type Opened, openMessage } from "@sluice/proto/base/sign";
+import type { KeySet, Opened } from "@sluice/proto/base/sign";
 import { type BundleEvent, type BundleHeader, type BundleLine, bundleLine } from "@sluice/proto/wire/bundle";
-import { type Checkpoint, checkpoint } from "@sluice/proto/wire/checkpoint";
+import type { Checkpoint } from "@sluice/proto/wire/checkpoint";
+import { signersOf } from "@sluice/proto/wire/succession";
+import { openCheckpoint } from "./signers.ts";
 import { openWitness } from "./witnesses.ts";
 
 const FINDINGS_MOST = 20;
@@ -51,10 +53,10 @@ interface BundleCheck {
 }
 
 function createBundleCheck(header: BundleHeader, pinned: KeySet | undefined): BundleCheck {
-  const keys = pinned ?? header.keys;
+  const signers = signersOf(pinned ?? header.keys, header.successions ?? []);
   const findings: Finding[] = [];
   const claims = createClaims();
-  const signed = openMessage(keys, "checkpoint", checkpoint, JSON.stringify(header.checkpoint));
+  const signed = openCheckpoint(signers, header.checkpoint);
   const anchor = signed.ok ? signed.value : undefined;
   if (!signed.ok)
     find({ tampering: "forged", seq: header.to, message: `its checkpoint isn't signed: ${signed.reason}` });
@@ -163,12 +165,12 @@ function createBundleCheck(header: BundleHeader, pinned: KeySet | undefined): Bu
       if ("end" in line) ended = line.end.events;
       if ("checkpoint" in line) {
         const { message, consistency } = line.checkpoint;
-        const opened = openMessage(keys, "checkpoint", checkpoint, JSON.stringify(message));
+        const opened = openCheckpoint(signers, message);
         if (takeSigned("a checkpoint", opened, before.seq, consistency)) counts.checkpoints += 1;
       }
       if ("witness" in line) {
         const { server, publicKey, message, consistency } = line.witness;
-        const word = openWitness(server, publicKey, keys, message);
+        const word = openWitness(server, publicKey, signers, message);
         const opened: Opened<Checkpoint> = word.ok ? { ok: true, value: word.value.checkpoint } : word;
         if (takeSigned(`what ${server} has seen`, opened, header.to, consistency)) counts.witnesses += 1;
       }

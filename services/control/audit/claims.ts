@@ -7,10 +7,12 @@ import { serverTable } from "@sluice/db/schema/servers";
 import type { Finding } from "@sluice/proto/api/proof";
 import { tryJson } from "@sluice/proto/base/json";
 import { leafHash } from "@sluice/proto/base/merkle";
-import { type KeySet, keyId, openMessage } from "@sluice/proto/base/sign";
-import { type Checkpoint, checkpoint } from "@sluice/proto/wire/checkpoint";
+import { keyId } from "@sluice/proto/base/sign";
+import type { Checkpoint } from "@sluice/proto/wire/checkpoint";
+import type { Signers } from "@sluice/proto/wire/succession";
 import { z } from "zod";
 import type { Context } from "../context/services.ts";
+import { openCheckpoint } from "./signers.ts";
 import { openWitness, readWitnesses } from "./witnesses.ts";
 
 /** What is known of the log beside itself: what control signed, what NATS keeps of it, what servers have seen. */
@@ -28,13 +30,13 @@ const FORGED_MOST = 20;
 /** The checkpoints beside the log that are signed, as claims; those that aren't are told to `findings`. */
 export function keptClaims(
   db: Queryable,
-  keys: KeySet,
+  signers: Signers,
   findings: Finding[],
 ): (from: number, to: number) => Promise<Claim[]> {
   return async (from, to) => {
     const claims: Claim[] = [];
     for (const { epoch, seq, message } of await checkpointsBetween(db, from, to)) {
-      const opened = openMessage(keys, "checkpoint", checkpoint, JSON.stringify(message));
+      const opened = openCheckpoint(signers, message);
       if (opened.ok && opened.value.seq === seq && opened.value.epoch === epoch)
         claims.push(claimOf("a signed checkpoint", opened.value));
       else if (findings.length < FORGED_MOST)
@@ -53,13 +55,13 @@ export async function outsideClaims(ctx: Context): Promise<Known> {
 }
 
 async function addBroker(ctx: Context, known: Known): Promise<void> {
-  const { link, enrolment } = ctx;
+  const { link, signers } = ctx;
   const text = link.connected()
     ? await Promise.race([link.lastCheckpoint(), delay(BROKER_MS, "away" as const)])
     : "away";
   if (text === "away") known.notes.push("NATS is away: its checkpoint wasn't asked for");
   if (text === "away" || text === undefined) return;
-  const opened = openMessage(enrolment.keys, "checkpoint", checkpoint, text);
+  const opened = openCheckpoint(signers, text);
   if (opened.ok) await add(ctx, known, "the checkpoint in NATS", opened.value);
   else known.findings.push(forged(0, "the newest checkpoint in NATS", opened));
 }
@@ -76,7 +78,7 @@ async function addWitnesses(ctx: Context, known: Known): Promise<void> {
       known.notes.push(`${server} has another key than when it saw event ${seq}: its word wasn't counted`);
       continue;
     }
-    const opened = openWitness(server, key, ctx.enrolment.keys, message);
+    const opened = openWitness(server, key, ctx.signers, message);
     known.witnesses += opened.ok ? 1 : 0;
     if (opened.ok) await add(ctx, known, server, opened.value.checkpoint);
     else known.findings.push(forged(seq, `what ${server} has seen of event ${seq}`, opened));

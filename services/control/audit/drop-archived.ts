@@ -6,7 +6,7 @@ import type { Services } from "../context/services.ts";
 import { archivesTold } from "./archived-files.ts";
 import { keptUpTo } from "./kept-up-to.ts";
 
-type Needs = Pick<Services, "database" | "enrolment">;
+type Needs = Pick<Services, "database" | "signers">;
 type Signed = Awaited<ReturnType<typeof archivesTold>>["archives"][number];
 
 /** Drops what is archived and needn't stay, batch by batch, `most` of them; says how far it has come. */
@@ -25,7 +25,7 @@ export async function goOnDropping(
   { most = Number.POSITIVE_INFINITY, signal }: { most?: number; signal?: AbortSignal } = {},
 ): Promise<ArchiveView | undefined> {
   const { db } = services.database;
-  const { archives, findings } = await archivesTold(db, services.enrolment.keys);
+  const { archives, findings } = await archivesTold(db, services.signers);
   const newest = archives.at(-1);
   if (findings[0] !== undefined)
     throw new SluiceError("CONFLICT", `${findings[0].message}: nothing is dropped`);

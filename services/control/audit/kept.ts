@@ -49,6 +49,7 @@ const STAY: Readonly<Record<EventType, Stay>> = {
   FleetThawed: "always",
   EpochOpened: "always",
   LogArchived: "always",
+  SigningKeyChanged: "always",
   ActorErased: "always",
 };
 

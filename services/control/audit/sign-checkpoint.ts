@@ -3,17 +3,18 @@ import { keepCheckpoint, newestCheckpoint } from "@sluice/db/log/signed-checkpoi
 import { growTree, treeReader } from "@sluice/db/log/tree";
 import { events } from "@sluice/db/schema/events";
 import { SluiceError } from "@sluice/proto/base/errors";
-import { openMessage, type SignedMessage } from "@sluice/proto/base/sign";
-import { type Checkpoint, checkpoint } from "@sluice/proto/wire/checkpoint";
+import type { SignedMessage } from "@sluice/proto/base/sign";
+import type { Checkpoint } from "@sluice/proto/wire/checkpoint";
 import { eq } from "drizzle-orm";
 import type { Services } from "../context/services.ts";
+import { openCheckpoint } from "./signers.ts";
 
 export interface SignedCheckpoint {
   checkpoint: Checkpoint;
   message: SignedMessage;
 }
 
-type Signing = Pick<Services, "database" | "clock" | "epoch" | "sign" | "enrolment">;
+type Signing = Pick<Services, "database" | "clock" | "epoch" | "sign" | "signers">;
 
 /**
  * Takes the log's end into the tree and signs it; the checkpoint there is where nothing came since; undefined for an empty log.
@@ -40,8 +41,8 @@ export async function lastSigned(services: Signing): Promise<SignedCheckpoint | 
   return kept && opened(services, kept.message);
 }
 
-function opened({ enrolment }: Signing, message: SignedMessage): SignedCheckpoint {
-  const result = openMessage(enrolment.keys, "checkpoint", checkpoint, JSON.stringify(message));
+function opened({ signers }: Signing, message: SignedMessage): SignedCheckpoint {
+  const result = openCheckpoint(signers, message);
   if (!result.ok) throw contradiction(`a checkpoint is kept that control didn't sign: ${result.reason}`);
   return { checkpoint: result.value, message };
 }

@@ -1,3 +1,4 @@
+import { keyId } from "@sluice/proto/base/sign";
 import type { SluiceEvent } from "@sluice/proto/events/event";
 
 /** An event in one line for people. */
@@ -88,6 +89,8 @@ export function summaryOf(event: SluiceEvent): string {
       return `epoch ${event.data.epoch} was opened`;
     case "ActorErased":
       return `a person was erased from ${counted(event.data.events, "event")}`;
+    case "SigningKeyChanged":
+      return `key ${keyId(event.data.to)} signs the log from here on, after ${keyId(event.data.from)}`;
     case "LogArchived": {
       const { from, to, kept, file } = event.data;
       return `events ${from} to ${to} were archived, and ${counted(kept, "event")} up to there kept; sha256 of the file: ${file}`;

@@ -3,6 +3,7 @@ import type { AuditVerifyView, Finding } from "@sluice/proto/api/proof";
 import type { Context } from "../context/services.ts";
 import { archivesTold, fileOf } from "./archived-files.ts";
 import { brokerCopy, keptClaims, outsideClaims } from "./claims.ts";
+import { forgedSuccessions } from "./signers.ts";
 
 const FINDINGS_MOST = 20;
 
@@ -16,12 +17,12 @@ export async function verifyLog(
 ): Promise<AuditVerifyView> {
   await ctx.witnesses.save(ctx.database);
   const outside = await outsideClaims(ctx);
-  const told = await archivesTold(ctx.database.db, ctx.enrolment.keys);
-  const forged: Finding[] = [...told.findings];
+  const told = await archivesTold(ctx.database.db, ctx.signers);
+  const forged: Finding[] = [...told.findings, ...(await forgedSuccessions(ctx.database.db, ctx.signers))];
   const copy = brokerCopy(ctx);
   const verified = await verify(ctx.database.db, {
     claims: outside.claims,
-    claimsBetween: keptClaims(ctx.database.db, ctx.enrolment.keys, forged),
+    claimsBetween: keptClaims(ctx.database.db, ctx.signers, forged),
     copies: [copy],
     archives: told.archives,
     ...watched,

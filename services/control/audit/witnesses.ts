@@ -1,10 +1,12 @@
 import type { Database, Queryable } from "@sluice/db/connect";
 import { wasHash } from "@sluice/db/log/archived";
 import { witnessTable } from "@sluice/db/schema/proof";
-import { type KeySet, keyId, type Opened, openMessage, type SignedMessage } from "@sluice/proto/base/sign";
-import { byAge, type Checkpoint, checkpoint, witness } from "@sluice/proto/wire/checkpoint";
+import { keyId, type Opened, openMessage, type SignedMessage } from "@sluice/proto/base/sign";
+import { byAge, type Checkpoint, witness } from "@sluice/proto/wire/checkpoint";
+import type { Signers } from "@sluice/proto/wire/succession";
 import { asc, sql } from "drizzle-orm";
 import type { Services } from "../context/services.ts";
+import { openCheckpoint } from "./signers.ts";
 
 export interface Seen {
   checkpoint: Checkpoint;
@@ -18,13 +20,13 @@ export interface Seen {
 export function openWitness(
   server: string,
   publicKey: string,
-  keys: KeySet,
+  signers: Signers,
   message: SignedMessage,
 ): Opened<{ checkpoint: Checkpoint }> {
   const word = openMessage({ [keyId(publicKey)]: publicKey }, "witness", witness, JSON.stringify(message));
   if (!word.ok) return word;
   if (word.value.server !== server) return { ok: false, reason: `it speaks for ${word.value.server}` };
-  const seen = openMessage(keys, "checkpoint", checkpoint, JSON.stringify(word.value.checkpoint));
+  const seen = openCheckpoint(signers, word.value.checkpoint);
   return seen.ok ? { ok: true, value: { checkpoint: seen.value } } : seen;
 }
 
@@ -43,8 +45,8 @@ export class Witnesses {
   /** Keeps it where it is newer than what the server said before; says it aloud where the log has another history. */
   async hear(services: Services, server: string, publicKey: string, message: SignedMessage): Promise<void> {
     const known = this.#seen.get(server);
-    const { log, clock, enrolment, database, epoch } = services;
-    const opened = openWitness(server, publicKey, enrolment.keys, message);
+    const { log, clock, signers, database, epoch } = services;
+    const opened = openWitness(server, publicKey, signers, message);
     if (!opened.ok) {
       log.warn({ server, reason: opened.reason }, "a witness' word was dropped");
       return;
@@ -61,10 +63,10 @@ export class Witnesses {
       );
   }
 
-  async load({ db }: Database, keys: KeySet): Promise<void> {
+  async load({ db }: Database, signers: Signers): Promise<void> {
     for (const { server, message, at } of await readWitnesses(db)) {
       const word = witness.safeParse(JSON.parse(message.body)).data;
-      const seen = word && openMessage(keys, "checkpoint", checkpoint, JSON.stringify(word.checkpoint));
+      const seen = word && openCheckpoint(signers, word.checkpoint);
       if (seen?.ok && !this.#seen.has(server))
         this.#seen.set(server, { checkpoint: seen.value, message, at });
     }

@@ -4,6 +4,7 @@ import type { Projector } from "@sluice/db/projections/projector";
 import type { Problem } from "@sluice/proto/base/errors";
 import type { Domain, KeySet, SignedMessage } from "@sluice/proto/base/sign";
 import type { PolicyDocument } from "@sluice/proto/policy/document";
+import type { Signers } from "@sluice/proto/wire/succession";
 import type { Witnesses } from "../audit/witnesses.ts";
 import type { CompileInput, CompileResult } from "../compile/input.ts";
 import type { HitBook } from "../hits/hit-book.ts";
@@ -80,6 +81,8 @@ export interface Services {
   epoch: number;
   timings: Timings;
   enrolment: Enrolment;
+  /** whose signature of the log counts: control's own key, and those it had before */
+  signers: Signers;
   /** with the key that agents pin */
   sign: (domain: Domain, value: unknown) => SignedMessage;
   compile: (input: CompileInput) => CompileResult;

@@ -1,9 +1,9 @@
 import { readHead } from "@sluice/db/log/read";
 import { checkpointsAfter, checkpointsBetween } from "@sluice/db/log/signed-checkpoints";
 import { SluiceError } from "@sluice/proto/base/errors";
-import { openMessage } from "@sluice/proto/base/sign";
-import { byAge, type Checkpoint, checkpoint } from "@sluice/proto/wire/checkpoint";
+import { byAge, type Checkpoint } from "@sluice/proto/wire/checkpoint";
 import { lastSigned, type SignedCheckpoint, signCheckpoint } from "../audit/sign-checkpoint.ts";
+import { openCheckpoint } from "../audit/signers.ts";
 import type { Services } from "../context/services.ts";
 import { every } from "./every.ts";
 import type { Publisher } from "./publish-desired.ts";
@@ -27,7 +27,7 @@ const TOLD_AGAIN_MS = 60_000;
  *    back, and held against it then.
  */
 export function createCheckpointPublisher(services: Services): Publisher {
-  const { database, link, clock, timings, enrolment, log } = services;
+  const { database, link, clock, timings, signers, log } = services;
   /** the newest in the stream */
   let last: Place | undefined;
   /** the newest that this process has seen beside the log */
@@ -80,7 +80,7 @@ export function createCheckpointPublisher(services: Services): Publisher {
   }
 
   async function endIn(text: string): Promise<Place> {
-    const opened = openMessage(enrolment.keys, "checkpoint", checkpoint, text);
+    const opened = openCheckpoint(signers, text);
     if (!opened.ok) throw notOurs(`its newest is ${opened.reason}`);
     const { epoch, seq } = opened.value;
     const newest = await lastSigned(services);
@@ -96,7 +96,7 @@ export function createCheckpointPublisher(services: Services): Publisher {
   async function isKept({ epoch, seq, hash }: Checkpoint): Promise<boolean> {
     const kept = await checkpointsBetween(database.db, seq, seq);
     return kept.some((one) => {
-      const its = openMessage(enrolment.keys, "checkpoint", checkpoint, JSON.stringify(one.message));
+      const its = openCheckpoint(signers, one.message);
       return one.epoch === epoch && its.ok && its.value.hash === hash;
     });
   }
