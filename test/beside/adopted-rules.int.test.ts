@@ -133,6 +133,12 @@ describe
       return control.outcomes()[issued - 1];
     }
 
+    /** One that isn't says why. */
+    async function isConfirmed(manifest: Manifest): Promise<void> {
+      const outcome = await issue(manifest);
+      expect(outcome, JSON.stringify(outcome?.refusal)).toMatchObject({ result: "confirmed" });
+    }
+
     async function makeAll(): Promise<void> {
       for (const line of made) {
         if (typeof line !== "string") {
@@ -222,7 +228,7 @@ describe
         expect(await ofOthers()).toEqual(theirs);
         control.confirm = async () => ({ ok: true });
 
-        await goesOn(async () => expect(await issue(adopted)).toMatchObject({ result: "confirmed" }));
+        await goesOn(() => isConfirmed(adopted));
         const held = await server.sh(
           `iptables-${backend} -w 5 -S ${hook}; ip6tables-${backend} -w 5 -S ${hook}`,
         );
@@ -234,11 +240,11 @@ describe
         expect(await ofOthers()).toEqual(theirs);
         expect(agent.status().differences).toEqual([]);
 
-        await goesOn(async () => expect(await issue(inert)).toMatchObject({ result: "confirmed" }));
+        await goesOn(() => isConfirmed(inert));
         expect(await server.dump(backend)).toBe(before);
         expect(await ofOthers()).toEqual(theirs);
 
-        await goesOn(async () => expect(await issue(adopted)).toMatchObject({ result: "confirmed" }));
+        await goesOn(() => isConfirmed(adopted));
         await agent.close();
         agent = undefined;
         await goesOn(async () => uninstall(await openStateFolder(`${server.folder}/state`), server.at));
