@@ -1,28 +1,24 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { messageOf } from "@sluice/proto/base/errors";
 import type { ForeignFacts } from "@sluice/proto/manifest/facts";
 import type { Manifest } from "@sluice/proto/manifest/manifest";
 import type { ConvergeParts } from "../converge/parts.ts";
-import { type Recovered, recover } from "../converge/recover.ts";
+import { recover } from "../converge/recover.ts";
 import { stand } from "../converge/stand.ts";
-import { parseManifest } from "../converge/take.ts";
-import { targetOf, withMembers } from "../converge/target.ts";
+import { targetOf } from "../converge/target.ts";
 import { createAuditTrail } from "../drift/audit-trail.ts";
 import { keepRunning } from "../drift/monitors.ts";
 import { startWatch, type Watch } from "../drift/watch.ts";
 import type { DriverName } from "../drivers/driver.ts";
 import type { AgentLink, AgentLinkHandlers } from "../link/link.ts";
-import { bootId } from "../state/process-id.ts";
 import { recordFile } from "../state/record-file.ts";
-import { type Applied, type Issue, issueOf } from "../state/schemas.ts";
-import { renderHeld } from "../undo/render-held.ts";
 import { createAgentParts, type Known, type Surroundings } from "./agent-parts.ts";
 import { createChangeDuty } from "./change-duty.ts";
 import { createDeferredLink, waitingReports } from "./deferred-link.ts";
 import { createDriftDuty } from "./drift-duty.ts";
 import { type HitDuty, openHitDuty } from "./hit-duty.ts";
 import { openHolding } from "./holding.ts";
+import { DEFAULT_INTERVALS, type Intervals } from "./intervals.ts";
 import { createListDuty } from "./list-duty.ts";
 import type { Status } from "./local-protocol.ts";
 import { listenLocally } from "./local-socket.ts";
@@ -30,6 +26,8 @@ import { openPause } from "./pause.ts";
 import { createPlanDuty } from "./plan-duty.ts";
 import { createQuestions } from "./questions.ts";
 import { createSelf } from "./self.ts";
+import { settleRecovered } from "./settle-recovered.ts";
+import { createStandDuty } from "./stand-duty.ts";
 import { createTurns } from "./turns.ts";
 
 /**
@@ -54,17 +52,6 @@ export interface AgentOptions extends Surroundings {
   auditLog?: string | undefined;
 }
 
-export interface Intervals {
-  pulseMs: number;
-  pollMs: number;
-  fullCheckMs: number;
-  /** between two counts of what rules matched, at least */
-  hitsMs: number;
-  /** repairs of one object within the window before another tool is left its way */
-  contentionLimit: number;
-  contentionWindowMs: number;
-}
-
 export interface Agent {
   status(): Status;
   /** resolves when `stop` was asked for on the server itself */
@@ -72,30 +59,16 @@ export interface Agent {
   close(): Promise<void>;
 }
 
-const DEFAULTS: Intervals = {
-  pulseMs: 5_000,
-  pollMs: 5_000,
-  fullCheckMs: 60_000,
-  hitsMs: 60_000,
-  contentionLimit: 5,
-  contentionWindowMs: 60_000,
-};
 const AUDIT_LOG = "/var/log/audit/audit.log";
 const SETTLE_MS = 300;
-const FILL_FIRST_WAIT_MS = 250;
-const FILL_LAST_WAIT_MS = 30_000;
 
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { state, server, log } = options;
-  const intervals = { ...DEFAULTS, ...options.intervals };
+  const intervals = { ...DEFAULT_INTERVALS, ...options.intervals };
   const turns = createTurns();
   const stop = Promise.withResolvers<void>();
-  /** what is held was looked at, and where it is to be, mended */
-  const firstLook = Promise.withResolvers<void>();
   let { known } = options;
   let closed: Promise<void> | undefined;
-  /** since the boot; what is missing before is nobody's drift */
-  let isFilled = true;
   let hits: HitDuty | undefined;
   let watch: Watch | undefined;
 
@@ -134,7 +107,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     parts,
     turns,
     isPaused,
-    isFilled: () => isFilled,
+    isFilled: () => stands.isFilled(),
     lists: { members: lists.members, isKnown: lists.isKnown, written: gate.written, saw: gate.saw },
     trail: createAuditTrail({ path: options.auditLog ?? AUDIT_LOG, isOwnChild: parts.live.isOwnChild }),
     polled: polledDrivers(options.backend),
@@ -144,6 +117,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     lastHeard: (sinceMs) => watch?.lastHeard(sinceMs),
     contention: { limit: intervals.contentionLimit, windowMs: intervals.contentionWindowMs },
   });
+  const stands = createStandDuty({ parts, holding, lists, drift, isPaused, inBackground });
   const changes = createChangeDuty({
     parts,
     link,
@@ -152,7 +126,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     isPaused,
     useLists: lists.use,
     holdLists: gate.hold,
-    keepHeld,
+    keepHeld: stands.keepHeld,
     beforeChange: counting.read,
     onChanged({ isUndone }) {
       inBackground(counting.count());
@@ -189,10 +163,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   });
   const onPlan = createPlanDuty({ parts, link, turns, before: holding.before });
 
-  if (recovered !== undefined) await settleRecovered(recovered);
+  if (recovered !== undefined) await settleRecovered(recovered, { ...base, holding, link });
   const connecting = connect();
   // what control says of lists meanwhile is written once it is known what stands: unwritten, it would look like drift
-  await turns.take(() => gate.hold(standAgain));
+  await turns.take(() => gate.hold(stands.standAgain));
   watch = startWatch({
     at: parts.live,
     onLook: drift.look,
@@ -212,80 +186,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const pulsing = setInterval(sendPulse, intervals.pulseMs);
   const socket = await listenLocally(state.socket, questions.onLocal);
 
-  async function settleRecovered(recovered: Recovered): Promise<void> {
-    const { journal, result, close } = recovered;
-    const issue = issueOf(journal);
-    const outcome = { kind: "outcome", ...issue, result, stats: { phasesMs: {}, writes: 0 } } as const;
-    log(`a change was under way when the agent ended: ${result}`, { generation: issue.generation });
-    if (result === "confirmed" && journal.local) {
-      await settleRevertedHere(issue);
-    } else if (result === "confirmed") {
-      await holding.confirm(issue, journal.manifest);
-      await link.report(outcome);
-    } else if (!journal.local) {
-      await holding.giveUp(issue, result, recovered.refusal);
-      await link.report({ ...outcome, refusal: recovered.refusal });
-    }
-    const held = holding.applied();
-    const parsed = held && parseManifest(held.manifest, held.digest);
-    if (parsed?.ok) await base.takeover.settle(parsed.manifest.takeover);
-    await close();
-  }
-
-  /** A revert that was asked for here, to `issue`: what was held until then is given up. */
-  async function settleRevertedHere({ generation, epoch }: Issue): Promise<void> {
-    const applied = holding.applied();
-    if (applied === undefined || (applied.generation === generation && applied.epoch === epoch)) return;
-    const refusal = { step: "confirm", reason: "reverted on the server itself" } as const;
-    const stats = { phasesMs: {}, writes: 0 };
-    await link.report({ kind: "outcome", ...issueOf(applied), result: "reverted", refusal, stats });
-    await holding.giveUp(issueOf(applied), "reverted", refusal);
-    await holding.stepBack();
-  }
-
-  async function keepHeld(): Promise<void> {
-    const standing = holding.standing();
-    if (standing === undefined) return;
-    const { held, tool, script } = parts.undo;
-    const target = withMembers(standing.target, lists.members);
-    await held.write(renderHeld(target, { tool, script })).catch((error) => {
-      log("what a boot brings back could not be written", { reason: messageOf(error) });
-    });
-  }
-
-  /** Rehearses what is held anew, and makes the kernel hold it: after a boot it is simply not there yet. */
-  async function standAgain(): Promise<void> {
-    const applied = holding.applied();
-    if (applied === undefined) return firstLook.resolve();
-    await lists.use(listsOf(applied));
-    const stood = await stand(parts, applied);
-    if (!stood.ok) {
-      firstLook.resolve();
-      await drift.cannotLook(
-        applied.generation,
-        `what is held can't be rehearsed any more, so it isn't watched: ${stood.refusal.reason}`,
-      );
-      return;
-    }
-    holding.setStanding(stood.standing);
-    await keepHeld();
-    const restarted = applied.boot !== bootId();
-    if (restarted) await holding.confirm(issueOf(applied), applied.manifest);
-    const looking = restarted ? fillAgain() : drift.lookNow({ repair: "policy", tell: true });
-    inBackground(looking.finally(firstLook.resolve));
-  }
-
-  /** After a boot others fill their tables too, and may hold a lock or a name for a while: once isn't enough. */
-  async function fillAgain(): Promise<void> {
-    isFilled = false;
-    for (let waitMs = FILL_FIRST_WAIT_MS; closed === undefined && !isPaused(); waitMs *= 2) {
-      const checked = await drift.lookNow({ repair: true, tell: false });
-      isFilled = true;
-      if (checked?.left.length === 0 || waitMs > FILL_LAST_WAIT_MS) return;
-      await delay(waitMs, undefined, { ref: false });
-    }
-  }
-
   /** Devices or addresses may have changed: facts for control, and what nothing may cut off. */
   async function lookAround(): Promise<void> {
     const before = known;
@@ -299,7 +199,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const applied = holding.applied();
     const stood = applied === undefined ? undefined : await stand(parts, applied);
     if (stood?.ok) holding.setStanding(stood.standing);
-    await keepHeld();
+    await stands.keepHeld();
     await drift.lookHere({ repair: !isPaused(), tell: false });
   }
 
@@ -326,13 +226,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     await link.report({ kind: "facts", facts: known.facts });
     sendPulse();
     // in turn: a change under way is told of lists that what is held doesn't use
-    await turns.take(async () => {
-      const applied = holding.applied();
-      if (applied !== undefined) await lists.use(listsOf(applied));
-    });
+    await turns.take(stands.useLists);
     // what each list holds is known now
-    void firstLook.promise.then(() => drift.look({ why: "full" }));
-    inBackground(firstLook.promise.then(counting.count));
+    void stands.firstLook.then(() => drift.look({ why: "full" }));
+    inBackground(stands.firstLook.then(counting.count));
     changes.wake();
   }
 
@@ -340,8 +237,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     log("the pause is over");
     inBackground(link.report({ kind: "resumed" }));
     sendPulse();
-    if (isFilled) drift.look({ why: "full" });
-    else inBackground(fillAgain());
+    if (stands.isFilled()) drift.look({ why: "full" });
+    else inBackground(stands.fillAgain());
     changes.wake();
   }
 
@@ -358,6 +255,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   }
 
   async function close(): Promise<void> {
+    stands.close();
     clearInterval(pulsing);
     clearTimeout(settling);
     await counting.close();
@@ -389,9 +287,4 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 /** Legacy tables tell nobody of their changes, sets never do. */
 function polledDrivers(backend: Surroundings["backend"]): DriverName[] {
   return backend === "legacy" ? ["ipset", "iptables"] : ["ipset"];
-}
-
-function listsOf({ manifest, digest }: Applied): Manifest["lists"] {
-  const parsed = parseManifest(manifest, digest);
-  return parsed.ok ? parsed.manifest.lists : [];
 }

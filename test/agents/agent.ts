@@ -1,6 +1,7 @@
 import { namedNamespace } from "@sluice/agents/exec/named-namespace";
-import { type Agent, type AgentOptions, type Intervals, startAgent } from "@sluice/agents/run/agent";
+import { type Agent, type AgentOptions, startAgent } from "@sluice/agents/run/agent";
 import { agentEnvironment } from "@sluice/agents/run/agent-parts";
+import type { Intervals } from "@sluice/agents/run/intervals";
 import { createLook } from "@sluice/agents/run/look";
 import { openStateFolder } from "@sluice/agents/state/state-folder";
 import { commandIn } from "@sluice/infra/net/namespace";

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import type { Agent, Intervals } from "@sluice/agents/run/agent";
+import type { Agent } from "@sluice/agents/run/agent";
+import type { Intervals } from "@sluice/agents/run/intervals";
 import { stateFolder } from "@sluice/agents/state/state-folder";
 import { waitUntil } from "@sluice/infra/process/wait-until";
 import { canonicalJson } from "@sluice/proto/base/canonical";

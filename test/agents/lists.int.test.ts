@@ -1,4 +1,5 @@
-import type { Agent, Intervals } from "@sluice/agents/run/agent";
+import type { Agent } from "@sluice/agents/run/agent";
+import type { Intervals } from "@sluice/agents/run/intervals";
 import { stateFolder } from "@sluice/agents/state/state-folder";
 import { waitUntil } from "@sluice/infra/process/wait-until";
 import { listSet } from "@sluice/proto/base/names";
