@@ -8,7 +8,8 @@ import type { Sql } from "./connect.ts";
  *
  * 1. A transaction has a client of its own, of one connection. When that is lost the client is dropped, so that no
  *    statement of the transaction can ever run outside of it.
- * 2. `begin` rejects then (CONNECTION_CLOSED), whatever `work` made of the failures of its statements.
+ * 2. `begin` rejects then (CONNECTION_CLOSED), whatever `work` made of the failures of its statements. Each of them has
+ *    failed by then: postgres.js leaves what it has not yet sent on a reserved connection waiting for ever.
  * 3. It returns only when `work` has ended: a lock that the transaction holds isn't given away under its feet.
  * 4. At most `most` at once; who comes later waits.
  *
@@ -26,8 +27,8 @@ interface Lane {
   client: Sql;
   isOpen: boolean;
   isLost: boolean;
-  /** rejects when the connection is lost */
-  lost: Promise<never>;
+  /** of what waits for the connection: called when it is lost */
+  fail: Set<(error: Error) => void>;
 }
 
 /** `open` makes a client of one connection that says when this is gone. */
@@ -38,16 +39,14 @@ export function createTransactions(open: (onClose: () => void) => Sql, most: num
   let closed = false;
 
   function openLane(): Lane {
-    const { promise: lost, reject } = Promise.withResolvers<never>();
-    lost.catch(() => {});
     const client = open(() => {
       lane.isLost = true;
-      reject(connectionLost());
+      for (const reject of lane.fail) reject(connectionLost());
       const index = idle.indexOf(lane);
       if (index !== -1) drop(...idle.splice(index, 1));
       void client.end({ timeout: 0 }); // rejects statements that hang on it
     });
-    const lane: Lane = { client, isOpen: false, isLost: false, lost };
+    const lane: Lane = { client, isOpen: false, isLost: false, fail: new Set() };
     lanes.add(lane);
     return lane;
   }
@@ -91,9 +90,9 @@ export function createTransactions(open: (onClose: () => void) => Sql, most: num
 }
 
 async function run<T>(lane: Lane, work: (sql: TransactionSql) => Promise<T>): Promise<T> {
-  const reserved = await Promise.race([reserve(lane), lane.lost]);
+  const reserved = await orLost(lane, reserve(lane));
   const sql = guarded(reserved, lane);
-  const say = (statement: string) => Promise.race([sql.unsafe(statement), lane.lost]);
+  const say = (statement: string) => orLost(lane, sql.unsafe(statement));
   try {
     await say("begin");
     let result: T;
@@ -118,18 +117,49 @@ async function reserve(lane: Lane): Promise<TransactionSql> {
   return await lane.client.reserve();
 }
 
-/** Refuses statements once the connection is lost: postgres.js would write them to nowhere. */
+function orLost<T>(lane: Lane, work: PromiseLike<T>): Promise<T> {
+  if (lane.isLost) return Promise.reject(connectionLost());
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  lane.fail.add(reject);
+  work.then(resolve, reject);
+  return promise.finally(() => lane.fail.delete(reject));
+}
+
+/** Refuses statements once the connection is lost, and fails those that wait then. */
 function guarded(sql: TransactionSql, lane: Lane): TransactionSql {
   return new Proxy(sql, {
     apply(target, self, given) {
       if (lane.isLost) throw connectionLost();
-      return Reflect.apply(target, self, given);
+      return followed(Reflect.apply(target, self, given), lane);
     },
     get(target, key) {
-      if (key === "unsafe" && lane.isLost) throw connectionLost();
-      return Reflect.get(target, key);
+      if (key !== "unsafe") return Reflect.get(target, key);
+      if (lane.isLost) throw connectionLost();
+      return (...given: Parameters<TransactionSql["unsafe"]>) => followed(target.unsafe(...given), lane);
     },
   });
+}
+
+/** A query of postgres.js, which hands itself to its handler once somebody waits for it; a part of one never does. */
+interface Handled extends Promise<unknown> {
+  handler(query: unknown): void;
+  reject(error: Error): void;
+}
+
+function followed<T>(statement: T, lane: Lane): T {
+  if (!isHandled(statement)) return statement;
+  const { handler, reject } = statement;
+  statement.handler = (query) => {
+    lane.fail.add(reject);
+    const settled = () => lane.fail.delete(reject);
+    Promise.prototype.then.call(statement, settled, settled); // its own `then` would hand it on once more
+    handler(query);
+  };
+  return statement;
+}
+
+function isHandled(statement: unknown): statement is Handled {
+  return statement instanceof Promise && "handler" in statement && "reject" in statement;
 }
 
 function connectionLost(): Error {

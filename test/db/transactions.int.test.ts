@@ -54,6 +54,23 @@ test("a connection lost under a statement is that transaction's error, and the n
   expect(await marks()).toEqual(["after", "kept"]);
 });
 
+test("a connection lost under several statements fails each of them, those that wait for the first as well", async () => {
+  const hanging = Promise.withResolvers<void>();
+  const fates: string[] = [];
+  const cut = database.sql.begin(async (tx) => {
+    await tx`insert into marks values ('cut too')`;
+    const works = [tx`select pg_sleep(${60})`, tx`select ${1}::int`, tx.unsafe("select 2")];
+    const ended = Promise.allSettled(works.map((work) => work.execute()));
+    hanging.resolve();
+    fates.push(...(await ended).map(({ status }) => status));
+  });
+  const failed = expect(cut).rejects.toMatchObject({ code: expect.stringMatching(/CONNECTION_CLOSED|57P0/) });
+  await hanging.promise;
+  await server.restart({ crash: true });
+  await failed;
+  expect(fates).toEqual(["rejected", "rejected", "rejected"]);
+});
+
 test("a connection lost between two statements: what is left of the transaction runs nowhere, and its end is waited for", async () => {
   const between = Promise.withResolvers<void>();
   const goOn = Promise.withResolvers<void>();
