@@ -5,7 +5,8 @@ import type { Culprit } from "@sluice/proto/wire/report";
  * Who changed a table, with user and command: the kernel's audit records, where a daemon keeps them in a file.
  *
  * 1. Nothing is followed: the newest part of the file is read when there is a drift to tell of.
- * 2. A record is taken only if it says the table, and is not older than the look before.
+ * 2. A record is taken only if it says the table, and is not older than the look before. That look may have begun before
+ *    the change that it found: what was told once is told of nothing else.
  * 3. The user is the one who logged in, also behind sudo; where nobody logged in, the one the process ran as.
  *
  * The records of one change share a number: NETFILTER_CFG (1325) says table, family and pid, SYSCALL (1300) the user,
@@ -14,6 +15,8 @@ import type { Culprit } from "@sluice/proto/wire/report";
  */
 export interface AuditTrail {
   whoChanged(asked: AskedChange): Promise<Culprit | undefined>;
+  /** What it has answered with is told: from now on it answers with later records alone. */
+  settle(): void;
 }
 
 export interface AskedChange {
@@ -38,17 +41,24 @@ const FAMILIES: Readonly<Record<string, 4 | 6>> = { 2: 4, 10: 6 };
 const NOBODY = 4294967295;
 
 export function createAuditTrail({ path, isOwnChild }: AuditTrailOptions): AuditTrail {
+  let answeredAtMs = 0;
+  let settledAtMs = 0;
   return {
+    settle() {
+      settledAtMs = answeredAtMs;
+    },
     async whoChanged({ pid, tables, sinceMs }) {
       const changes = parseChanges(await newestPart(path));
       const change = changes.findLast(
         (one) =>
           one.atMs >= sinceMs &&
+          one.atMs > settledAtMs &&
           !isOwnChild(one.pid) &&
           (pid === undefined || pid === one.pid) &&
           tables.some(({ family, table }) => family === one.family && table === one.table),
       );
       if (change === undefined) return undefined;
+      answeredAtMs = Math.max(answeredAtMs, change.atMs);
       const user = await nameOf(change.uid);
       return {
         pid: change.pid,

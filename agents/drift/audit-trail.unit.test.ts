@@ -61,6 +61,17 @@ test("the newest change of the asked tables counts; older ones, other families, 
   expect(await whoChanged({ ...FILTER, tables: [{ family: 4, table: "nat" }] })).toBeUndefined();
 });
 
+test("a change that was told once isn't told of the next drift, also where the look before began earlier", async () => {
+  const path = join(folder, "audit.log");
+  const { whoChanged, settle } = trail(records({ id: 1, pid: 2 }));
+  expect(await whoChanged(FILTER)).toMatchObject({ pid: 2 });
+  expect(await whoChanged(FILTER)).toMatchObject({ pid: 2 });
+  settle();
+  expect(await whoChanged(FILTER)).toBeUndefined();
+  writeFileSync(path, records({ id: 1, pid: 2 }) + records({ id: 2, pid: 3, at: "1700000000.251" }));
+  expect(await whoChanged(FILTER)).toMatchObject({ pid: 3 });
+});
+
 test("without an audit daemon nobody is named", async () => {
   expect(await trail(undefined).whoChanged(FILTER)).toBeUndefined();
 });

@@ -132,6 +132,7 @@ export function createDriftReports(options: DriftReportsOptions): DriftReports {
       await pace.tell({ kind: "drift", generation, differences, action: "failed", reason, ...known });
     },
     sawTables(began) {
+      options.trail.settle();
       tablesSeen = began;
     },
     close: pace.close,

@@ -8,7 +8,7 @@ import { firewall } from "./manifests.ts";
 import { createTestServer, type TestServer } from "./server.ts";
 
 /** A change that a person confirms, on the server's side. */
-const DEADLINE_MS = 4_000;
+const DEADLINE_MS = 10_000;
 const WAITS: ConfirmReply = { ok: false, waits: true, reason: "by hand" };
 
 let server: TestServer;

@@ -141,7 +141,7 @@ describe("the clock set back by a day", () => {
       setBack();
       throw new Error("no reply");
     };
-    control.issue({ ...firewall({ port: 2222 }), deadlineMs: 3_000 }, 2);
+    control.issue({ ...firewall({ port: 2222 }), deadlineMs: 6_000 }, 2);
     expect(await outcome(2)).toMatchObject({ result: "reverted", refusal: { step: "confirm" } });
     expect(await server.dump()).toBe(before);
   });

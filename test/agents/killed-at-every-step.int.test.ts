@@ -17,7 +17,7 @@ import { createTestServer, type TestServer } from "./server.ts";
  * and the next agent agrees. The steps are the agent's own list: a new one is tried without a word here.
  */
 const DEADLINE_MS = 2_000;
-const FIRST = { ...firewall(), deadlineMs: DEADLINE_MS };
+const FIRST = firewall();
 /**
  * It takes over what stands there by hand: a chain, a built-in chain with its policy, but for another tool's jump in it, a table
  * and a root qdisc.
