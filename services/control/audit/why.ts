@@ -114,22 +114,18 @@ async function heldSince(ctx: Asking, holding: Holding): Promise<AuditWhyView["h
     lte(assignmentTable.outcomeAt, time),
   );
   const { db } = ctx.database;
-  const everHeld = await db.selectDistinct({ revision: revisionThen }).from(assignmentTable).where(confirmed);
-  const withLine = await revisionsWith(
-    ctx,
-    holding,
-    everHeld.flatMap(({ revision }) => revision ?? []),
-  );
-  const [breach] = await db
-    .select({ generation: sql<number>`coalesce(max(${assignmentTable.generation}), 0)` })
+  const everHeld = await db
+    .select({ generation: assignmentTable.generation, revision: revisionThen })
     .from(assignmentTable)
-    .where(
-      and(confirmed, sql`coalesce(${revisionThen}, 0) <> all(${`{${withLine.join(",")}}`}::text::integer[])`),
-    );
+    .where(confirmed);
+  const revisions = new Set(everHeld.flatMap(({ revision }) => revision ?? []));
+  const withLine = new Set(await revisionsWith(ctx, holding, [...revisions]));
+  const without = everHeld.filter(({ revision }) => revision === null || !withLine.has(revision));
+  const breach = without.reduce((last, { generation }) => Math.max(last, generation), 0);
   const [row] = await db
     .select()
     .from(assignmentTable)
-    .where(and(confirmed, gt(assignmentTable.generation, breach?.generation ?? 0)))
+    .where(and(confirmed, gt(assignmentTable.generation, breach)))
     .orderBy(asc(assignmentTable.generation))
     .limit(1);
   if (row === undefined) throw new SluiceError("INTERNAL", `${server} holds what it never confirmed`);

@@ -26,31 +26,64 @@ export interface PolicyLine {
   path: readonly string[];
   /** what it says */
   says: string;
+  /** both, as one text */
+  place: string;
 }
 
 /** Of the last revision; they are given oldest first. */
 export function blameLines(revisions: readonly RevisionText[]): BlamedLine[] {
+  const known = new Map<string, WrittenLine>();
+  /** revisions have most of their lines in common */
+  function read(whole: string): WrittenLine {
+    const line = known.get(whole) ?? readLine(whole);
+    known.set(whole, line);
+    return line;
+  }
   let blamed: BlamedLine[] = [];
-  for (const { revision, text } of revisions) blamed = blameNext(blamed, policyLines(text), revision);
+  for (const { revision, text } of revisions) blamed = blameNext(blamed, policyLines(text, read), revision);
   return blamed;
 }
 
-export function policyLines(text: string): PolicyLine[] {
+export function policyLines(text: string, read = readLine): PolicyLine[] {
   const above: { indent: number; key: string }[] = [];
+  let path: readonly string[] = [];
+  let under = "";
   return text
     .trimEnd()
     .split("\n")
     .map((whole, index) => {
-      const indent = whole.length - whole.trimStart().length;
-      const says = sayingOf(whole);
-      const isItem = whole.trimStart().startsWith("- ");
-      while ((above.at(-1)?.indent ?? -1) >= (isItem ? indent + 1 : indent) && whole.trim() !== "")
-        above.pop();
-      const path = above.map(({ key }) => key);
-      const [, key] = /^([^\s:]+):$/.exec(says) ?? [];
+      const { indent, isItem, isBlank, says, key } = read(whole);
+      const deep = above.length;
+      while (!isBlank && (above.at(-1)?.indent ?? -1) >= (isItem ? indent + 1 : indent)) above.pop();
+      if (above.length < deep || path.length < above.length) {
+        path = above.map((one) => one.key);
+        under = joined(path);
+      }
       if (key !== undefined) above.push({ indent, key });
-      return { line: index + 1, text: whole, path, says };
+      return { line: index + 1, text: whole, path, says, place: placeOf(under, says) };
     });
+}
+
+interface WrittenLine {
+  indent: number;
+  isItem: boolean;
+  isBlank: boolean;
+  says: string;
+  /** where it opens something */
+  key: string | undefined;
+}
+
+function readLine(whole: string): WrittenLine {
+  const bare = whole.trimStart();
+  const says = sayingOf(whole);
+  const [, key] = /^([^\s:]+):$/.exec(says) ?? [];
+  return {
+    indent: whole.length - bare.length,
+    isItem: bare.startsWith("- "),
+    isBlank: bare === "",
+    says,
+    key,
+  };
 }
 
 function sayingOf(whole: string): string {
@@ -64,11 +97,11 @@ function blameNext(
   lines: readonly PolicyLine[],
   revision: number,
 ): BlamedLine[] {
-  const left = Map.groupBy(before, placeOf);
+  const left = Map.groupBy(before, ({ place }) => place);
   function take(place: string): number | undefined {
     return left.get(place)?.shift()?.since;
   }
-  const found = lines.map((line) => ({ ...line, since: take(placeOf(line)) }));
+  const found = lines.map((line) => ({ ...line, since: take(line.place) }));
   const rest = found.filter(({ since }) => since === undefined);
   if (rest.length > 0 && [...left.values()].some(({ length }) => length > 0)) {
     const renamed = renamedPaths(before, lines);
@@ -78,14 +111,14 @@ function blameNext(
         .split(" ")
         .map((word) => oldWords.get(word) ?? word)
         .join(" ");
-      line.since = take(placeOf({ path: pathBefore(renamed, line.path), says }));
+      line.since = take(placeOf(joined(pathBefore(renamed, line.path)), says));
     }
   }
   return found.map((line) => ({ ...line, since: line.since ?? revision }));
 }
 
-function placeOf({ path, says }: Pick<PolicyLine, "path" | "says">): string {
-  return `${joined(path)}\n${says}`;
+function placeOf(under: string, says: string): string {
+  return `${under}\n${says}`;
 }
 
 function joined(path: readonly string[]): string {
