@@ -90,8 +90,9 @@ export function createDriftReports(options: DriftReportsOptions): DriftReports {
     heard: Culprit | undefined,
     found: readonly Difference[],
   ): Promise<{ by?: Culprit }> {
+    // all of them, unnamed, where they can't be read
+    if (!found.some(({ driver }) => driver === "iptables")) return isEmptyObject(heard) ? {} : { by: heard };
     const tables = found.flatMap(({ object }) => tableOf(object) ?? []);
-    if (tables.length === 0) return isEmptyObject(heard) ? {} : { by: heard };
     // a look that was begun for another reason may see what somebody did before it is told who
     const who = heard?.pid === undefined ? options.lastHeard(tablesSeen.monotonicMs) : heard;
     const recorded = await options.trail.whoChanged({ pid: who?.pid, tables, sinceMs: tablesSeen.wallMs });
